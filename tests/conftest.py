@@ -1,0 +1,50 @@
+"""Bundles that many tests share: exported once a run, in this process. A test that changes one takes a copy."""
+
+import shutil
+
+import pytest
+from support import FORMATS, SAMPLE_MODELS, sample_model
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory):
+    """Exports a model of `sample_models` by name, or `xor`, the default network; returns the bundle's folder."""
+    root, made = tmp_path_factory.mktemp("bundles"), {}
+
+    def bundle(name):
+        if name not in made:
+            from xorexport.pipeline import ExportRequest, export
+
+            made[name] = export(ExportRequest(model=None if name == "xor" else sample_model(name)), root / name)
+        assert made[name].exit_code == 0, [row for row in made[name].rows() if row.outcome != "PASS"]
+        return root / name
+
+    return bundle
+
+
+@pytest.fixture(scope="session")
+def xor(bundles):
+    """The default network's bundle, not to be changed."""
+    return bundles("xor")
+
+
+@pytest.fixture
+def copy_of(bundles, tmp_path):
+    """Copies a bundle by the name of its model, for a test that changes it."""
+
+    def copy(name):
+        return shutil.copytree(bundles(name), tmp_path / name)
+
+    return copy
+
+
+@pytest.fixture(params=SAMPLE_MODELS)
+def any_bundle(request, bundles):
+    """Each sample model's bundle in turn."""
+    return bundles(request.param)
+
+
+@pytest.fixture(params=FORMATS)
+def any_format(request):
+    """Each registered format in turn."""
+    return request.param

@@ -1,0 +1,5 @@
+"""Writes a traced model, one file a format. Imports TensorFlow."""
+
+from xorexport.tensorflow_start import start
+
+start()

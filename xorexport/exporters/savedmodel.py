@@ -1,0 +1,31 @@
+"""TensorFlow's SavedModel: one signature over the traced function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from xorexport.exporters.base import Exporter, ExportOptions
+from xorexport.exporters.tracing import SIGNATURE_KEY, Traced
+
+
+class SavedModelExporter(Exporter):
+    """Saves a module that holds nothing but the variables and the traced function.
+
+    Saving the Keras model would store its whole object graph: twice the weights' size, in an order that depends
+    on object addresses.
+    """
+
+    suffix = ".savedmodel"
+
+    def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
+        module = tf.Module()
+        module.weights = [variable.value for variable in traced.model.variables]
+        tf.saved_model.save(module, str(path), signatures={SIGNATURE_KEY: traced.function})
+        # A random number, which loading does not need.
+        (path / "fingerprint.pb").unlink(missing_ok=True)
+        assets = path / "assets"
+        if assets.is_dir() and not any(assets.iterdir()):
+            assets.rmdir()
+        return {"signature": SIGNATURE_KEY}

@@ -1,0 +1,1 @@
+"""Reads what a file holds without running it, one file a format."""

@@ -1,0 +1,52 @@
+"""Reads an ONNX file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+
+from xorexport.readers.base import Contents, unreadable
+from xorexport.spec import TensorSpec
+
+
+def read(path: Path) -> Contents:
+    """Signature, ops and metadata of an ONNX file.
+
+    Raises:
+        ModelError: it is not a whole ONNX file.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (OSError, DecodeError) as error:
+        raise unreadable(path, "ONNX", error) from error
+    opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
+    if not opsets:
+        raise unreadable(path, "ONNX", ValueError("it names no opset"))
+    return Contents(
+        format="onnx",
+        path=str(path),
+        size=path.stat().st_size,
+        inputs=tuple(map(tensor_spec, model.graph.input)),
+        outputs=tuple(map(tensor_spec, model.graph.output)),
+        ops=dict(sorted(Counter(node.op_type for node in model.graph.node).items())),
+        metadata={
+            "opset": opsets,
+            "producer": f"{model.producer_name} {model.producer_version}",
+            **{entry.key: entry.value for entry in model.metadata_props},
+        },
+    )
+
+
+def tensor_spec(value: Any) -> TensorSpec:
+    """The spec of a graph's input or output as it stands in the file."""
+    tensor = value.type.tensor_type
+    return TensorSpec(
+        name=value.name,
+        dtype=np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name,
+        shape=tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim),
+    )

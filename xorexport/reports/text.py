@@ -1,0 +1,118 @@
+"""The report as tables, for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from xorexport.results import EquivalenceRow, Outcome, ParityReport, ParityRow
+
+WIDE = 110
+"""From this many columns on, the table of predictions has room for the worst input."""
+STYLES = {
+    Outcome.PASS: "green",
+    Outcome.FAIL: "bold red",
+    Outcome.ERROR: "bold red",
+    Outcome.SKIPPED: "yellow",
+}
+
+
+def render(report: ParityReport, console: Console) -> None:
+    """Print equivalence, digests, predictions and the verdict."""
+    if report.equivalence:
+        equivalence(report.equivalence, console)
+    if report.digests:
+        _digests(report, console)
+    if report.parity:
+        _parity(report.parity, console)
+    _reasons(report, console)
+    _verdict(report, console)
+
+
+def equivalence(rows: tuple[EquivalenceRow, ...], console: Console, title: str = "Sequential and Functional") -> None:
+    """Print the rows of a comparison of two Keras models."""
+    table = _table(title, "check", "outcome", "what was compared")
+    for row in rows:
+        table.add_row(row.check, outcome(row.outcome), escape(row.detail))
+    console.print(table)
+
+
+def outcome(value: Outcome) -> str:
+    """An outcome in its colour."""
+    return f"[{STYLES[value]}]{value}[/]"
+
+
+def _digests(report: ParityReport, console: Console) -> None:
+    failed = [row for row in report.digests if row.outcome is not Outcome.PASS]
+    console.print(
+        f"Digests: {len(report.digests) - len(failed)} of {len(report.digests)} files are as the manifest says "
+        f"{outcome(Outcome.FAIL if failed else Outcome.PASS)}"
+    )
+    for row in failed:
+        console.print(f"  {outcome(row.outcome)} {escape(row.path)}: {escape(row.reason)}", highlight=False)
+
+
+def _parity(rows: tuple[ParityRow, ...], console: Console) -> None:
+    wide = console.width >= WIDE
+    table = _table(
+        "Predictions against Keras", "engine", "inputs", "outcome", "max abs", "max rel", "ulp", "flips", "ms"
+    )
+    if wide:
+        table.add_column("worst input")
+    artifact = None
+    for row in rows:
+        if row.artifact != artifact:
+            artifact = row.artifact
+            table.add_row(f"[bold]{escape(artifact)}[/]")
+        cells = [
+            f"  {row.engine}",
+            "" if row.batch is None else f"{row.golden} by {row.batch}",
+            outcome(row.outcome),
+            _largest(row, "max_abs"),
+            _largest(row, "max_rel"),
+            _integer(row, "max_ulp"),
+            _integer(row, "flips"),
+            "" if row.seconds is None else f"{1000 * row.seconds:.1f}",
+        ]
+        table.add_row(*cells, *([escape(row.worst_input)] if wide else []))
+    console.print(table)
+
+
+def _reasons(report: ParityReport, console: Console) -> None:
+    """Why rows did not pass, once for each engine: a table cell is too narrow for it."""
+    seen = set()
+    for row in report.parity:
+        line = f"{row.artifact} on {row.engine}: {row.reason}"
+        if row.outcome is not Outcome.PASS and line not in seen:
+            seen.add(line)
+            console.print(f"{outcome(row.outcome)} {escape(line)}", highlight=False, soft_wrap=True)
+    for path in report.unverified:
+        found = outcome(Outcome.ERROR if report.whole else Outcome.SKIPPED)
+        console.print(f"{found} {escape(path)}: no engine ran it and matched", highlight=False)
+
+
+def _verdict(report: ParityReport, console: Console) -> None:
+    counts = Counter(row.outcome for row in report.rows())
+    total = ", ".join(f"{counts[value]} {value}" for value in Outcome if counts[value])
+    words = {0: "[green]everything matches[/]", 1: "[bold red]something does not match[/]"}
+    console.print(f"{total}: {words.get(report.exit_code, '[bold red]not verified[/]')}", highlight=False)
+
+
+def _largest(row: ParityRow, field: str) -> str:
+    values = [getattr(output, field) for output in row.outputs if getattr(output, field) is not None]
+    return f"{max(values):.1e}" if values else ""
+
+
+def _integer(row: ParityRow, field: str) -> str:
+    values = [getattr(output, field) for output in row.outputs if getattr(output, field) is not None]
+    return str(max(values)) if values else ""
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table

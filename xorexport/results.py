@@ -1,0 +1,125 @@
+"""What checking found out: one row a check. Reports render these and never recompute them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from xorexport.errors import EXIT_MISMATCH, EXIT_OK, EXIT_TROUBLE
+from xorexport.spec import Precision, Struct
+
+
+class Outcome(StrEnum):
+    """What became of a check."""
+
+    PASS = "PASS"
+    """It was run and matches."""
+    FAIL = "FAIL"
+    """It was run, or read, and does not match."""
+    SKIPPED = "SKIPPED"
+    """It was not run, for the reason that the row gives."""
+    ERROR = "ERROR"
+    """It could not be run: the engine failed, or something required is missing."""
+
+
+class EquivalenceRow(Struct, frozen=True):
+    """One aspect in which two Keras models were compared.
+
+    Attributes:
+        check: `topology`, `weights`, `predictions`, `gradients` or `training`.
+        detail: what was compared, or the first difference.
+    """
+
+    check: str
+    outcome: Outcome
+    detail: str
+
+
+class DigestRow(Struct, frozen=True):
+    """One file of the bundle, read again from the disk."""
+
+    path: str
+    outcome: Outcome
+    reason: str = ""
+
+
+class Comparison(Struct, frozen=True):
+    """One output against its reference.
+
+    Attributes:
+        max_abs: largest absolute difference; `None` where the arrays cannot be compared.
+        max_rel: largest difference relative to the reference.
+        max_ulp: largest difference in units in the last place, for information; `None` for integers.
+        worst: index of the element that is furthest off in units of its tolerance, row first.
+        flips: rows whose decision differs; `None` where the output makes none.
+        reason: why it does not match, or empty.
+    """
+
+    output: str
+    outcome: Outcome
+    max_abs: float | None = None
+    max_rel: float | None = None
+    max_ulp: int | None = None
+    worst: tuple[int, ...] = ()
+    flips: int | None = None
+    reason: str = ""
+
+
+class ParityRow(Struct, frozen=True):
+    """One artifact on one engine, with one golden set in one batch size.
+
+    Attributes:
+        golden: the golden set's name, or empty where the engine did not get that far.
+        batch: rows a run, or `None` where the engine did not get that far.
+        worst_input: the input row with the largest error, readable.
+        seconds: of the runs alone, without opening; never written into a bundle.
+    """
+
+    artifact: str
+    format: str
+    precision: Precision
+    engine: str
+    outcome: Outcome
+    golden: str = ""
+    batch: int | None = None
+    outputs: tuple[Comparison, ...] = ()
+    worst_input: str = ""
+    reason: str = ""
+    seconds: float | None = None
+
+
+Row = EquivalenceRow | DigestRow | ParityRow
+
+
+class ParityReport(Struct, frozen=True):
+    """Every row of one verification, in the order in which it was made.
+
+    Attributes:
+        unverified: artifacts that no engine passed.
+        whole: whether such artifacts are an error; they are when a bundle is made, and not where engines are
+            missing on the machine that checks it.
+    """
+
+    model: str
+    equivalence: tuple[EquivalenceRow, ...] = ()
+    digests: tuple[DigestRow, ...] = ()
+    parity: tuple[ParityRow, ...] = ()
+    unverified: tuple[str, ...] = ()
+    whole: bool = False
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, group by group."""
+        yield from self.equivalence
+        yield from self.digests
+        yield from self.parity
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a row failed; 2 where one could not be run or nothing passed; else 0."""
+        outcomes = [row.outcome for row in self.rows()]
+        if Outcome.FAIL in outcomes:
+            return EXIT_MISMATCH
+        passed = any(row.outcome is Outcome.PASS for row in self.parity)
+        if Outcome.ERROR in outcomes or not passed or (self.whole and self.unverified):
+            return EXIT_TROUBLE
+        return EXIT_OK

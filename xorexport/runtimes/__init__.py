@@ -1,0 +1,1 @@
+"""Runs artifacts, one file an engine."""

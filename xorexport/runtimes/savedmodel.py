@@ -1,0 +1,65 @@
+"""TensorFlow, on the SavedModel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from xorexport.errors import MismatchError
+from xorexport.runtimes.base import Runtime, Session
+from xorexport.spec import Artifact, Signature, TensorSpec
+
+
+class SavedModel(Runtime):
+    """`tf.saved_model.load` and the signature that the manifest names."""
+
+    def open(self, artifact: Artifact, root: Path, *, unsafe: bool = False) -> Session:
+        """Load a SavedModel folder."""
+        loaded = tf.saved_model.load(str(root / artifact.path))
+        key = artifact.details.get("signature", "serving_default")
+        if key not in loaded.signatures:
+            raise MismatchError(
+                artifact.path,
+                expected=f"a signature '{key}'",
+                found=", ".join(loaded.signatures) or "no signature",
+                remedy="export the bundle again",
+            )
+        session = SavedModelSession(artifact, loaded, loaded.signatures[key])
+        session.check_interface()
+        return session
+
+
+class SavedModelSession(Session):
+    """A signature of a loaded SavedModel."""
+
+    def __init__(self, artifact: Artifact, loaded: Any, function: Any) -> None:
+        super().__init__(artifact)
+        self._loaded = loaded  # a signature holds its variables only weakly
+        self._function = function
+
+    def interface(self) -> Signature:
+        """The signature's inputs and outputs; a SavedModel has names alone and no order of its own."""
+        inputs = {name: _spec(name, spec) for name, spec in self._function.structured_input_signature[1].items()}
+        outputs = {name: _spec(name, spec) for name, spec in self._function.structured_outputs.items()}
+        return Signature(
+            inputs=_in_order(inputs, self._signature.inputs),
+            outputs=_in_order(outputs, self._signature.outputs),
+        )
+
+    def _run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results = self._function(**{name: tf.constant(array) for name, array in inputs.items()})
+        return {name: tensor.numpy() for name, tensor in results.items()}
+
+
+def _spec(name: str, spec: Any) -> TensorSpec:
+    return TensorSpec(name=name, dtype=np.dtype(spec.dtype.as_numpy_dtype).name, shape=tuple(spec.shape))
+
+
+def _in_order(found: Mapping[str, TensorSpec], expected: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """What was found in the manifest's order, and what the manifest does not know behind it."""
+    names = [spec.name for spec in expected if spec.name in found]
+    return tuple(found[name] for name in (*names, *(name for name in found if name not in names)))

@@ -1,0 +1,124 @@
+"""The inputs that a model is checked on: seeded, and drawn so that they make sense to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xorexport import segments
+from xorexport.errors import ModelError
+from xorexport.spec import TensorSpec
+
+DYNAMIC_SIZE = 32
+"""The size that a dynamic dimension other than the batch gets in drawn inputs."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The values that an input may take: uniform between two bounds, both included for integers."""
+
+    low: float
+    high: float
+    integer: bool = False
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """Inputs to check on, and in which batches.
+
+    Attributes:
+        inputs: by canonical name, each of shape (rows, ...).
+        batch_sizes: each divides the number of rows.
+    """
+
+    name: str
+    description: str
+    inputs: dict[str, np.ndarray]
+    batch_sizes: tuple[int, ...]
+    row_names: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, the same for all inputs."""
+        return len(next(iter(self.inputs.values())))
+
+
+def segment_sets(input_name: str, seed: int, rows: int = 256, reach: float = 3.0) -> tuple[SampleSet, ...]:
+    """The four customer segments, and seeded points of the plane around them.
+
+    The corners alone prove little: on them XOR is symmetric, which hides swapped inputs, and its outputs are
+    saturated, which hides errors. So there are points off the corners too.
+
+    Args:
+        reach: the points fill the square [-reach, reach]^2.
+    """
+    points = np.random.default_rng(seed).uniform(-reach, reach, (rows, 2)).astype(np.float32)
+    return (
+        SampleSet(
+            name="segments",
+            description="the four customer segments",
+            inputs={input_name: segments.INPUTS},
+            batch_sizes=(1, len(segments.INPUTS)),
+            row_names=segments.SEGMENTS,
+        ),
+        SampleSet(
+            name="off-corner",
+            description=f"{rows} points drawn uniformly from [-{reach:g}, {reach:g}]^2 with seed {seed}",
+            inputs={input_name: points},
+            batch_sizes=(rows,),
+        ),
+    )
+
+
+def drawn_sets(specs: Sequence[TensorSpec], domains: Mapping[str, Domain], seed: int) -> tuple[SampleSet, ...]:
+    """Two sets for any model: four rows, run one at a time and as a batch, and sixty-four in one batch.
+
+    A model whose batch is fixed gets rows in multiples of it.
+    """
+    fixed = {spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None}
+    batch = next(iter(fixed), None)
+    few, many = (4, 64) if batch is None else (batch, 4 * batch)
+    small = draw(specs, domains, few, seed)
+    large = draw(specs, domains, many, seed + 1)
+    return (
+        SampleSet("samples", f"{few} rows drawn with seed {seed}", small, (1, few) if batch is None else (few,)),
+        SampleSet(
+            "more-samples",
+            f"{many} rows drawn with seed {seed + 1}",
+            large,
+            (many,) if batch is None else (batch,),
+        ),
+    )
+
+
+def draw(specs: Sequence[TensorSpec], domains: Mapping[str, Domain], rows: int, seed: int) -> dict[str, np.ndarray]:
+    """Draw `rows` rows for every input, by canonical name.
+
+    Inputs without a domain are standard normal where they are floats, 0 or 1 where they are integers or bools.
+
+    Raises:
+        ModelError: an input has a dtype that cannot be drawn, for example strings.
+    """
+    generator = np.random.default_rng(seed)
+    return {spec.name: _draw(spec, domains.get(spec.name), rows, generator) for spec in specs}
+
+
+def _draw(spec: TensorSpec, domain: Domain | None, rows: int, generator: np.random.Generator) -> np.ndarray:
+    shape = (rows, *(DYNAMIC_SIZE if size is None else size for size in spec.shape[1:]))
+    kind = np.dtype(spec.dtype).kind if spec.dtype != "string" else "U"
+    if kind not in "fiub":
+        raise ModelError(
+            f"input '{spec.name}'",
+            expected="numbers or truth values",
+            found=f"dtype {spec.dtype}",
+            remedy="export the part of the model behind its text or lookup layers",
+        )
+    if domain is None:
+        values = generator.standard_normal(shape) if kind == "f" else generator.integers(0, 2, shape)
+    elif domain.integer:
+        values = generator.integers(int(domain.low), int(domain.high) + 1, shape)
+    else:
+        values = generator.uniform(domain.low, domain.high, shape)
+    return values.astype(spec.dtype)

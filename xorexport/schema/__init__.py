@@ -1,0 +1,17 @@
+"""The manifest's JSON Schema, made from the types that read it. `python -m xorexport.schema` writes it anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from xorexport.spec import Manifest
+
+PATH = Path(__file__).with_name("manifest.schema.json")
+
+
+def render() -> bytes:
+    """The schema as indented JSON, JSON Schema draft 2020-12."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"

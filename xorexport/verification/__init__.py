@@ -1,0 +1,1 @@
+"""Holds a bundle against its manifest and its golden data."""

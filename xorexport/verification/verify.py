@@ -1,0 +1,223 @@
+"""Verifies a bundle: digests first, then every artifact on every engine that is registered for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from xorexport.bundle import Bundle, is_cut_off, manifest_bytes, parse_manifest, seal_holds
+from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError
+from xorexport.registry import ENGINES, FORMATS, check_names, load
+from xorexport.results import Comparison, DigestRow, Outcome, ParityReport, ParityRow
+from xorexport.runtimes.base import Runtime, Session
+from xorexport.spec import Artifact, GoldenSet
+from xorexport.verification import comparison, digests
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to verify.
+
+    Attributes:
+        formats: only these, or all that the bundle holds.
+        engines: only these, or all that are registered.
+        required: engines whose absence is an error instead of a skip.
+        digests: whether digests are checked, and engines kept from files that changed.
+        unsafe: whether Python code inside a file may run.
+        whole: whether an artifact that no engine passed is an error.
+    """
+
+    formats: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    digests: bool = True
+    unsafe: bool = False
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        check_names("--format", self.formats, FORMATS)
+        check_names("--engine", self.engines, ENGINES)
+        check_names("--require", self.required, ENGINES)
+
+    def engines_for(self, artifact: Artifact) -> list[str]:
+        """Names of the engines that shall run an artifact; a required one always does."""
+        return [
+            name
+            for name, engine in ENGINES.items()
+            if engine.format == artifact.format and (not self.engines or name in self.engines or name in self.required)
+        ]
+
+
+Progress = Callable[[str], None]
+
+
+def verify_folder(root: Path, selection: Selection, progress: Progress | None = None) -> ParityReport:
+    """Verify a bundle as it stands on the disk.
+
+    Raises:
+        BundleError: it is not a whole bundle.
+        UsageError: the selection asks for what the bundle does not hold.
+    """
+    raw = manifest_bytes(root)
+    try:
+        bundle = Bundle(root, parse_manifest(raw, root / "manifest.json"))
+    except BundleError as error:
+        if _is_damaged(raw, error):
+            return ParityReport(model="", digests=(digests.seal_row(raw),))
+        raise
+    rows = (digests.seal_row(raw), *digests.file_rows(root, bundle.manifest)) if selection.digests else ()
+    return verify(bundle, selection, rows, progress)
+
+
+def verify(
+    bundle: Bundle,
+    selection: Selection,
+    digest_rows: Sequence[DigestRow] = (),
+    progress: Progress | None = None,
+) -> ParityReport:
+    """Run every selected artifact on every selected engine, unless one of its digests failed.
+
+    Raises:
+        UsageError: the bundle holds none of the selected formats, or an engine's format is missing.
+    """
+    artifacts = _selected(bundle, selection)
+    broken = {row.path for row in digest_rows if row.outcome is not Outcome.PASS}
+    sealed = "manifest.json" not in broken
+    golden_broken = sorted(broken.intersection(_golden_files(bundle)))
+    parity: list[ParityRow] = []
+    for artifact in artifacts:
+        changed = sorted(path for path in broken if path == artifact.path or path.startswith(f"{artifact.path}/"))
+        blocked = [*([] if sealed else ["manifest.json"]), *changed, *golden_broken]
+        for name in selection.engines_for(artifact):
+            if blocked:
+                parity.append(_row(artifact, name, Outcome.SKIPPED, f"not run: digest of {blocked[0]} failed"))
+                continue
+            if progress:
+                progress(f"{artifact.path} on {name}")
+            parity.extend(_run_engine(bundle, artifact, name, selection))
+    verified = {row.artifact for row in parity if row.outcome is Outcome.PASS}
+    return ParityReport(
+        model=bundle.manifest.model.name,
+        digests=tuple(digest_rows),
+        parity=tuple(parity),
+        whole=selection.whole,
+        unverified=tuple(artifact.path for artifact in artifacts if artifact.path not in verified),
+    )
+
+
+def _selected(bundle: Bundle, selection: Selection) -> list[Artifact]:
+    artifacts = bundle.manifest.artifacts
+    held = {artifact.format for artifact in artifacts}
+    wanted = set(selection.formats) or held
+    if selection.engines and not selection.formats:
+        wanted = {ENGINES[name].format for name in selection.engines}
+    needed = wanted | {ENGINES[name].format for name in selection.required}
+    if lacking := sorted(needed - held):
+        raise UsageError(
+            str(bundle.root),
+            expected=f"a bundle with {', '.join(sorted(needed))}",
+            found=", ".join(sorted(held)) or "no artifacts",
+            remedy=f"export it with --format {lacking[0]}, or ask for what is there",
+        )
+    return [artifact for artifact in artifacts if artifact.format in needed]
+
+
+def _run_engine(bundle: Bundle, artifact: Artifact, name: str, selection: Selection) -> Iterator[ParityRow]:
+    """All rows of one artifact on one engine; an error ends them with a row of its own."""
+    try:
+        runtime: Runtime = load(ENGINES[name].runtime, f"engine {name}")
+        with runtime.open(artifact, bundle.root, unsafe=selection.unsafe) as session:
+            for golden in bundle.manifest.golden:
+                for batch in golden.batch_sizes:
+                    yield _run_golden(bundle, artifact, name, session, golden, batch)
+    except EngineUnavailableError as error:
+        yield _row(artifact, name, Outcome.ERROR if name in selection.required else Outcome.SKIPPED, str(error))
+    except MismatchError as error:
+        yield _row(artifact, name, Outcome.FAIL, str(error))
+    except XorexportError as error:
+        yield _row(artifact, name, Outcome.ERROR, str(error))
+    except Exception as error:
+        yield _row(artifact, name, Outcome.ERROR, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+
+def _run_golden(
+    bundle: Bundle, artifact: Artifact, name: str, session: Session, golden: GoldenSet, batch: int
+) -> ParityRow:
+    inputs, expected = bundle.golden_arrays(golden.inputs), bundle.golden_arrays(golden.outputs)
+    started = time.perf_counter()
+    actual = run_in_batches(session, inputs, batch)
+    seconds = time.perf_counter() - started
+    manifest = bundle.manifest
+    results = tuple(
+        comparison.compare(
+            spec.name,
+            actual.get(spec.name),
+            expected[spec.name],
+            manifest.tolerances[artifact.precision],
+            manifest.model.decisions.get(spec.name),
+        )
+        for spec in manifest.signature.outputs
+    )
+    failed = [result for result in results if result.outcome is not Outcome.PASS]
+    return msgspec.structs.replace(
+        _row(artifact, name, Outcome.FAIL if failed else Outcome.PASS, ""),
+        golden=golden.name,
+        batch=batch,
+        outputs=results,
+        worst_input=_worst_input(results, golden, inputs),
+        reason="; ".join(f"{result.output}: {result.reason}" for result in failed),
+        seconds=seconds,
+    )
+
+
+def run_in_batches(session: Session, inputs: dict[str, np.ndarray], batch: int) -> dict[str, np.ndarray]:
+    """Run rows in batches of `batch` and put the outputs together again, each of shape (rows, ...)."""
+    rows = len(next(iter(inputs.values())))
+    parts = [
+        session.run({name: array[start : start + batch] for name, array in inputs.items()})
+        for start in range(0, rows, batch)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+
+
+def _worst_input(results: Sequence[Comparison], golden: GoldenSet, inputs: dict[str, np.ndarray]) -> str:
+    """The row of inputs behind the largest absolute error, by name where rows have names."""
+    measured = [result for result in results if result.worst and result.max_abs is not None]
+    if not measured:
+        return ""
+    row = max(measured, key=lambda result: result.max_abs or 0.0).worst[0]
+    if golden.row_names:
+        return golden.row_names[row]
+    values = np.concatenate([np.atleast_1d(array[row]).ravel()[:3] for array in inputs.values()])
+    return f"row {row}: " + ", ".join(f"{value:.4g}" for value in values[:3]) + ("…" if values.size > 3 else "")
+
+
+def _row(artifact: Artifact, engine: str, outcome: Outcome, reason: str) -> ParityRow:
+    return ParityRow(
+        artifact=artifact.path,
+        format=artifact.format,
+        precision=artifact.precision,
+        engine=engine,
+        outcome=outcome,
+        reason=reason,
+    )
+
+
+def _golden_files(bundle: Bundle) -> set[str]:
+    return {
+        data.file
+        for golden in bundle.manifest.golden
+        for data in (*golden.inputs.values(), *golden.outputs.values())
+        if data.file
+    }
+
+
+def _is_damaged(raw: bytes, error: BundleError) -> bool:
+    """Whether an unreadable manifest is one that changed after it was sealed, rather than cut off or another."""
+    cause = error.__cause__
+    return seal_holds(raw) is False and isinstance(cause, msgspec.DecodeError) and not is_cut_off(cause)
