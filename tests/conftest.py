@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from support import FORMATS, SAMPLE_MODELS, sample_model
+from support import FORMATS, SAMPLE_MODELS, finish, sample_model, start
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +48,22 @@ def any_bundle(request, bundles):
 def any_format(request):
     """Each registered format in turn."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def fresh_exports(tmp_path_factory):
+    """The default network and a `.keras` file, each exported by the command line in two processes of its own.
+
+    Returns:
+        By the model's name: for each process the bundle's folder and what the process printed.
+    """
+    root = tmp_path_factory.mktemp("fresh")
+    sample_model("convnet").save(root / "convnet.keras")
+    made = {}
+    for name, model in (("xor", ()), ("convnet", (root / "convnet.keras",))):
+        folders = [root / run / name for run in ("first", "second")]
+        running = [start("-m", "xorexport", "export", *model, "-o", folder) for folder in folders]
+        made[name] = [(folder, finish(process)) for folder, process in zip(folders, running, strict=True)]
+        for _, result in made[name]:
+            assert result.returncode == 0, result.stdout + result.stderr
+    return made

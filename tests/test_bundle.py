@@ -1,4 +1,4 @@
-"""The manifest and the golden data: what is written reads back as the very same values, whatever was changed is seen."""
+"""Manifest and golden data: what is written reads back as the very same values, and whatever was changed is seen."""
 
 import hashlib
 import json
@@ -105,6 +105,17 @@ def test_a_manifest_is_indented_utf8_json_that_ends_with_a_newline(small):
     assert manifest_of(small)["model"]["description"] == 'quotes " and ü'
 
 
+def verdict(folder):
+    """What verifying says of a manifest: `failed`, or why it is refused."""
+    try:
+        report = verify_folder(folder, Selection())
+    except BundleError as error:
+        return error.found
+    first = report.digests[0]
+    failed = (first.path, first.outcome, report.exit_code) == ("manifest.json", Outcome.FAIL, 1)
+    return "failed" if failed and Outcome.PASS not in {row.outcome for row in report.parity} else "passed"
+
+
 @pytest.mark.parametrize("change", [0x01, 0x10, 0x80])
 def test_a_changed_byte_anywhere_in_a_manifest_is_a_mismatch(small, change):
     path = small / "manifest.json"
@@ -113,17 +124,10 @@ def test_a_changed_byte_anywhere_in_a_manifest_is_a_mismatch(small, change):
         changed = bytearray(raw)
         changed[position] ^= change
         path.write_bytes(changed)
-        context = bytes(changed[max(0, position - 20) : position + 20])
-        try:
-            report = verify_folder(small, Selection())
-        except BundleError as error:
-            # One that became newer, or where a quote or a bracket went missing at the end.
-            assert error.found.startswith("version ") or "too early" in error.found, (context, str(error))
-        else:
-            assert report.exit_code == 1, context
-            assert report.digests[0].path == "manifest.json"
-            assert report.digests[0].outcome is Outcome.FAIL
-            assert Outcome.PASS not in {row.outcome for row in report.parity}
+        found = verdict(small)
+        # One that became newer is refused as that, one that lost its end as cut off.
+        allowed = found == "failed" or found.startswith("version ") or "too early" in found
+        assert allowed, (found, bytes(changed[max(0, position - 20) : position + 20]))
 
 
 def test_a_manifest_cut_off_anywhere_is_refused_in_one_line(small):
@@ -213,7 +217,9 @@ def test_recorded_arrays_read_back_bit_for_bit(tmp_path, dtype, rows):
 
 def test_floats_at_the_ends_of_their_range_read_back_from_json(tmp_path):
     limits = np.finfo(np.float32)
-    array = np.float32([limits.max, limits.min, limits.tiny, limits.smallest_subnormal, -0.0, 1 + limits.eps, 0.1, 1e22])
+    array = np.float32(
+        [limits.max, limits.min, limits.tiny, limits.smallest_subnormal, -0.0, 1 + limits.eps, 0.1, 1e22]
+    )
     assert read_back(tmp_path, "x", array).tobytes() == array.tobytes()
     data = Bundle.read(tmp_path).manifest.golden[0].inputs["x"]
     assert data.file is None

@@ -83,8 +83,9 @@ def test_twin_is_the_other_api():
     sequential = Architecture().sequential()
     assert not isinstance(twin(sequential), keras.Sequential)
     assert isinstance(twin(Architecture().functional()), keras.Sequential)
-    assert twin(sample_models.two_by_two()) is None
-    assert twin(keras.Sequential([layers.Dense(1)])) is None
+    for model in (sample_models.two_by_two(), keras.Sequential([layers.Dense(1)])):
+        with pytest.raises(ModelError):
+            twin(model)
 
 
 def branching():

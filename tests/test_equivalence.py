@@ -187,45 +187,55 @@ def test_gradients_differ_where_predictions_do_not():
     assert detail.startswith("layer 2 Dense 'd' / 'd', weight 'kernel': of the gradient, 4 of 4 values differ")
 
 
-class Doubler(keras.Model):
+class Scaled(keras.Model):
     def __init__(self, units=3, **kwargs):
         super().__init__(**kwargs)
         self.units = units
         self.dense = layers.Dense(units, name="dense")
+        self.factor = self.add_weight(shape=(), name="factor")
 
     def call(self, inputs):
-        return 2 * self.dense(inputs)
+        return self.factor * self.dense(inputs)
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
 
 
-def doubler(**kwargs):
-    model = Doubler(**kwargs)
+def scaled(**kwargs):
+    model = Scaled(**kwargs)
     model(np.zeros((1, 4), np.float32))
     return sample_models.randomised(model)
 
 
 def test_wiring_of_a_subclassed_model_is_not_decided():
-    details = rows(doubler(), doubler())
+    details = rows(scaled(), scaled())
     outcome, detail = details["topology"]
     assert outcome is SKIPPED
-    assert "not decided: the wiring of the model 'doubler" in detail
+    assert "not decided: the wiring of the model 'scaled" in detail
     assert details["weights"][0] is PASS
     assert details["predictions"] == (
         SKIPPED,
         "a subclassed model does not record its inputs, and none are given",
     )
-    given = rows(doubler(), doubler(), inputs={"any": np.ones((4, 4), np.float32)})
+    given = rows(scaled(), scaled(), inputs={"any": np.ones((4, 4), np.float32)})
     assert given["predictions"] == (PASS, "the 4 given rows, bit for bit")
     assert given["gradients"][0] is PASS
 
 
 def test_what_a_subclassed_model_shows_is_compared():
-    assert "units is 3 in the first model, 5 in the second" in rows(doubler(), doubler(units=5))["topology"][1]
-    outcome, detail = rows(doubler(), sample_models.unnamed())["topology"]
+    assert "units is 3 in the first model, 5 in the second" in rows(scaled(), scaled(units=5))["topology"][1]
+    outcome, detail = rows(scaled(), sample_models.unnamed())["topology"]
     assert outcome is FAIL
-    assert "class is Doubler in the first model, Sequential in the second" in detail
+    assert "class is Scaled in the first model, Sequential in the second" in detail
+
+
+def test_a_weight_outside_all_layers_counts():
+    first, second = scaled(), scaled()
+    second.factor.assign(2.0)
+    outcome, detail = rows(first, second)["weights"]
+    assert outcome is FAIL
+    assert detail.startswith("the model itself, weight 'factor': it is ")
+    assert detail.endswith(" in the first model, 2.0 in the second")
 
 
 def test_a_layer_without_config_is_not_decided():

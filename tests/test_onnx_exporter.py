@@ -94,9 +94,7 @@ def test_an_op_that_the_converter_only_pretends_to_know_is_refused(tmp_path):
 def test_an_opset_option_is_kept_in_the_bundle_and_verifies(tmp_path):
     from xorexport.pipeline import ExportRequest, export
 
-    report = export(
-        ExportRequest(model=sample_model("attention"), formats=("onnx",), opset=14), tmp_path / "bundle"
-    )
+    report = export(ExportRequest(model=sample_model("attention"), formats=("onnx",), opset=14), tmp_path / "bundle")
     assert report.exit_code == 0
     assert manifest_of(tmp_path / "bundle")["artifacts"][0]["details"] == {"opset": "14"}
     assert verify_folder(tmp_path / "bundle", Selection()).exit_code == 0

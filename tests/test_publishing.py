@@ -3,10 +3,12 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -71,7 +73,7 @@ def test_what_a_reader_holds_open_stays_readable(target):
     try:
         with staged(target) as folder:
             fill(folder)
-            assert os.listdir(descriptor)
+            assert os.stat("net.onnx", dir_fd=descriptor).st_size > 0
         assert (target / "net.onnx").read_text() == "new"
     finally:
         os.close(descriptor)
@@ -97,12 +99,21 @@ def test_two_renames_do_where_folders_cannot_be_exchanged(target, monkeypatch):
 # What does not.
 
 
+def publish(target, work):
+    """Publishes a bundle; `work` gets its folder when all is written."""
+    with staged(target) as folder:
+        fill(folder)
+        work(folder)
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_an_error_leaves_the_old_bundle_and_nothing_else(target, error):
-    before = contents(target)
-    with pytest.raises(error), staged(target) as folder:
-        fill(folder)
+    def work(folder):
         raise error
+
+    before = contents(target)
+    with pytest.raises(error):
+        publish(target, work)
     assert contents(target) == before
     assert neighbours(target) == ["bundle"]
 
@@ -110,9 +121,9 @@ def test_an_error_leaves_the_old_bundle_and_nothing_else(target, error):
 def test_the_old_bundle_comes_back_where_the_second_rename_fails(target, monkeypatch):
     before = contents(target)
     monkeypatch.setattr(publishing, "_exchange", lambda first, second: False)
-    with pytest.raises(BundleError), staged(target) as folder:
-        pass  # an empty folder, and gone before it can be renamed:
-        monkeypatch.setattr(publishing, "_flush", lambda _: folder.rmdir())
+    monkeypatch.setattr(publishing, "_flush", shutil.rmtree)  # gone before it can be renamed
+    with pytest.raises(BundleError):
+        publish(target, lambda folder: None)
     assert contents(target) == before
     assert neighbours(target) == ["bundle"]
 
@@ -130,18 +141,17 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", place], check=True)
 
 
-def test_a_full_disk_leaves_the_old_bundle_and_says_so(target, small_disk, monkeypatch):
+def test_a_full_disk_leaves_the_old_bundle_and_says_so(target, small_disk):
+    def work(folder):
+        # Without the right to mount: a file that is always full.
+        (folder / "large" if small_disk else Path("/dev/full")).write_bytes(bytes(100_000))
+
     if small_disk is not None:
-        with staged(small_disk / "bundle") as folder:
-            fill(folder, "old")
         target = small_disk / "bundle"
+        publish(target, lambda folder: None)
     before = contents(target)
-    with pytest.raises(BundleError, match=r"No space left on device; free the disk") as caught, staged(target) as folder:
-        fill(folder)
-        if small_disk is None:  # without the right to mount, the system's own error at the same place
-            monkeypatch.setattr(publishing, "_flush", lambda _: os.write(os.open("/dev/full", os.O_WRONLY), b"x"))
-        else:
-            (folder / "large").write_bytes(bytes(100_000))
+    with pytest.raises(BundleError, match=r"No space left on device; free the disk") as caught:
+        publish(target, work)
     assert caught.value.exit_code == 2
     assert contents(target) == before
     assert neighbours(target) == ["bundle"]

@@ -53,8 +53,10 @@ def test_a_failed_row_of_any_kind_fails(where):
     assert report(Outcome.PASS, **{where: (row,)}).exit_code == 1
 
 
-def test_an_artifact_that_nothing_verified_is_trouble_although_another_passed():
-    assert report(Outcome.PASS, unverified=("b",)).exit_code == 2
+def test_an_artifact_that_nothing_verified_is_trouble_where_all_have_to_be():
+    assert report(Outcome.PASS, unverified=("b",), whole=True).exit_code == 2
+    assert report(Outcome.PASS, unverified=("b",)).exit_code == 0
+    assert report(Outcome.PASS, whole=True).exit_code == 0
 
 
 def test_rows_of_all_groups_are_counted():

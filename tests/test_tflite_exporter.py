@@ -1,4 +1,4 @@
-"""TFLite files: built-in ops alone, small, and nothing in them that varies or that was left over from the conversion."""
+"""TFLite files: small, of built-in ops alone, and in the order that programs without names rely on."""
 
 import ai_edge_litert.interpreter
 import numpy as np

@@ -186,11 +186,15 @@ def test_a_required_engine_runs_although_another_was_selected(xor):
     assert report.exit_code == 0
 
 
-def test_an_artifact_that_no_engine_could_run_is_not_verified(xor, absent):
+def test_an_artifact_that_no_engine_could_run_is_named_and_an_error_where_all_have_to_be_verified(xor, absent):
     absent("onnxruntime", "onnxruntime-plain", "onnx-reference")
-    report = verify_folder(xor, Selection(formats=("onnx", "tflite")))
-    assert report.unverified == ("xor.onnx",)
-    assert report.exit_code == 2
+    light = verify_folder(xor, Selection(formats=("onnx", "tflite")))
+    assert light.unverified == ("xor.onnx",)
+    assert light.exit_code == 0
+    whole = verify_folder(xor, Selection(formats=("onnx", "tflite"), whole=True))
+    assert whole.unverified == ("xor.onnx",)
+    assert whole.exit_code == 2
+    assert verify_folder(xor, Selection(formats=("onnx",))).exit_code == 2
 
 
 def test_where_nothing_ran_nothing_is_verified(xor, absent):
@@ -281,9 +285,7 @@ def replace_node(folder, op_type, *nodes):
 def test_an_op_that_the_reference_evaluator_lacks_is_skipped_with_the_ops_name(copy_of):
     # Relu(x) is x * sigmoid(large * x) but for the last digits; only ONNX Runtime has that as one op.
     folder = copy_of("xor")
-    replace_node(
-        folder, "Relu", onnx.helper.make_node("QuickGelu", ["in"], ["out"], domain="com.microsoft", alpha=1e9)
-    )
+    replace_node(folder, "Relu", onnx.helper.make_node("QuickGelu", ["in"], ["out"], domain="com.microsoft", alpha=1e9))
     report = verify_folder(folder, Selection(formats=("onnx",), digests=False))
     assert set(outcomes(report, ONE)) == {Outcome.PASS}
     (row,) = [row for row in report.parity if row.engine == "onnx-reference"]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,10 +38,9 @@ def run(argv: Sequence[str]) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """`xorexport export`."""
-    with _importing():
-        from xorexport.pipeline import export as export_model
+    from xorexport.pipeline import export as export_model
 
-        request = _request(options)
+    request = _request(options)
     with _listener(options.json) as listener:
         report = export_model(request, options.output, listener)
     _print_report(report, options.json)
@@ -76,9 +73,8 @@ def verify(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """`xorexport compare`."""
-    with _importing():
-        from xorexport.network.equivalence import compare as compare_models
-        from xorexport.network.loading import load_model
+    from xorexport.network.equivalence import compare as compare_models
+    from xorexport.network.loading import load_model
     from xorexport.results import Outcome
 
     first, second = (load_model(source, options.unsafe) for source in (options.first, options.second))
@@ -126,17 +122,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "inspect": inspect,
     "predict": predict,
 }
-
-
-@contextmanager
-def _importing() -> Iterator[None]:
-    """For imports of TensorFlow: looking for garbage among its half a million objects costs a third of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _request(options: argparse.Namespace) -> Any:

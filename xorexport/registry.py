@@ -6,7 +6,6 @@ nothing else chooses by name.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 from collections.abc import Collection, Mapping
@@ -145,6 +144,8 @@ def check_names(option: str, names: Collection[str], known: Collection[str]) -> 
     """
     for name in names:
         if name not in known:
+            import difflib  # here, since it takes as long to import as all else in this module
+
             close = difflib.get_close_matches(name, known, n=1)
             raise UsageError(
                 option,

@@ -22,7 +22,7 @@ def array_difference(first: np.ndarray, second: np.ndarray) -> str | None:
     if first.tobytes() == second.tobytes():
         return None
     different = (_bytes(first) != _bytes(second)).any(axis=-1)
-    index = tuple(int(axis[0]) for axis in np.nonzero(different))
+    index = tuple(int(axis) for axis in np.argwhere(different)[0])
     values = _texts(first[index], second[index])
     if first.size == 1:
         return f"it is {values[0]} in the first model, {values[1]} in the second"

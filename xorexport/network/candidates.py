@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from xorexport import segments
+from xorexport.errors import ModelError
 from xorexport.network import loading
 from xorexport.network.architecture import Architecture
 from xorexport.network.conversion import twin
@@ -111,9 +112,10 @@ def given_model(source: str | keras.Model, unsafe: bool, seed: int, listener: Li
 
 
 def _compare_with_twin(model: keras.Model, inputs: dict[str, np.ndarray]) -> tuple[EquivalenceRow, ...]:
-    other = twin(model)
-    if other is None:
-        reason = "its graph is not linear, so there is no Sequential model to compare it with"
+    try:
+        other = twin(model)
+    except ModelError as error:
+        reason = f"no model in the other API to compare with: expected {error.expected}, found {error.found}"
         return (EquivalenceRow(check="topology", outcome=Outcome.SKIPPED, detail=reason),)
     return compare(model, other, inputs)
 

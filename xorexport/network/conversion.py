@@ -64,12 +64,13 @@ def to_sequential(functional: keras.Model) -> keras.Sequential:
     return _finish(functional, keras.Sequential(layers, name=functional.name))
 
 
-def twin(model: keras.Model) -> keras.Model | None:
-    """The same model in the other API, or None where it has none."""
-    try:
-        return to_functional(model) if isinstance(model, keras.Sequential) else to_sequential(model)
-    except ModelError:
-        return None
+def twin(model: keras.Model) -> keras.Model:
+    """The same model in the other API.
+
+    Raises:
+        ModelError: it has none, or it cannot be made; the message says why.
+    """
+    return to_functional(model) if isinstance(model, keras.Sequential) else to_sequential(model)
 
 
 def _line(model: keras.Model, graph: Graph) -> list[Call]:

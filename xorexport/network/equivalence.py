@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from xorexport import segments
 from xorexport.errors import ModelError, UsageError, XorexportError
 from xorexport.network import bits
 from xorexport.network.graph import Location, describe_pair, has_graph, layers_in_order
@@ -68,7 +69,8 @@ def compare(
     Args:
         first: any Keras model; of a subclassed one, whose graph Keras does not record, the wiring stays undecided.
         second: the model to compare it with.
-        inputs: rows to run both on besides random ones, by the canonical names of the first model's inputs.
+        inputs: rows to run both on besides random ones, by the canonical names of the first model's inputs; none
+            given, the four customer segments where the models take two numbers.
         seed: of the random rows and of the projection whose gradients are compared.
 
     Returns:
@@ -190,12 +192,15 @@ def _common_batches(
     first: keras.Model, second: keras.Model, inputs: Mapping[str, np.ndarray] | None, seed: int
 ) -> tuple[tuple[Batch, ...], str]:
     """What both models can be run on; the reason where that is nothing."""
-    given = [] if inputs is None else [given_batch(first, inputs)]
     if not (has_graph(first) and has_graph(second)):
+        given = [] if inputs is None else [given_batch(first, inputs)]
         return tuple(given), "a subclassed model does not record its inputs, and none are given"
     shapes = [[(spec.dtype, spec.shape) for spec in input_specs(model)] for model in (first, second)]
     if shapes[0] != shapes[1]:
         return (), "the two models do not take the same inputs"
+    if inputs is None and shapes[0] == [("float32", (None, segments.INPUTS.shape[1]))]:
+        inputs = {input_specs(first)[0].name: segments.INPUTS}
+    given = [] if inputs is None else [given_batch(first, inputs)]
     try:
         return (*given, *drawn_batches(first, seed)), ""
     except ModelError as error:

@@ -123,6 +123,8 @@ def describe_pair(first: Location, second: Location) -> str:
     """
     if len(first) != len(second):
         return f"{describe(first)} / {describe(second)}"
+    if not first:
+        return describe(first)
     return ", ".join(
         f"{one} / '{other.name}'" if (one.number, one.kind) == (other.number, other.kind) else f"{one} / {other}"
         for one, other in zip(first, second, strict=True)

@@ -1,0 +1,171 @@
+"""Prediction for one row: every engine says the same, and what cannot be meant is refused."""
+
+import numpy as np
+import pytest
+from support import rewrite_manifest
+
+from xorexport.bundle import Bundle
+from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError
+from xorexport.prediction import parse_row, predict
+from xorexport.registry import ENGINES, Engine, Entry
+from xorexport.spec import TensorSpec
+
+ROWS = {("0", "0"): "not loyal", ("1", "0"): "loyal", ("0", "1"): "loyal", ("1", "1"): "not loyal"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("values", ROWS)
+def test_every_engine_predicts_the_four_segments(xor, engine, values):
+    prediction = predict(xor, values, engine)
+    (value,) = prediction.outputs["y"]
+    assert prediction.engine == engine
+    assert prediction.labels == {"y": ROWS[values]}
+    assert abs(value - (ROWS[values] == "loyal")) < 0.05
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_two_inputs_are_given_one_after_the_other_in_the_models_order(bundles, engine):
+    bundle = Bundle.read(bundles("two_by_two"))
+    golden = bundle.manifest.golden[0]
+    inputs, outputs = bundle.golden_arrays(golden.inputs), bundle.golden_arrays(golden.outputs)
+    values = [str(value) for name in ("zebra", "ant") for value in inputs[name][1]]
+    prediction = predict(bundle.root, values, engine)
+    for name, array in outputs.items():
+        np.testing.assert_allclose(prediction.outputs[name], array[1], rtol=1e-5, atol=1e-5)
+
+
+def test_an_engine_that_starts_quickly_is_taken_where_none_is_named(xor):
+    assert ENGINES[predict(xor, ("0", "1")).engine].runtime.requires != "tensorflow"
+
+
+def test_the_next_engine_is_taken_where_the_first_is_not_installed(xor, monkeypatch):
+    first = predict(xor, ("0", "1")).engine
+    missing = Entry("no.such:thing", "no_such_library", "pip install no-such-library")
+    monkeypatch.setitem(ENGINES, first, Engine(ENGINES[first].format, "none", missing))
+    second = predict(xor, ("0", "1"))
+    assert second.engine != first
+    assert second.labels == {"y": "loyal"}
+    with pytest.raises(EngineUnavailableError, match=r"pip install no-such-library"):
+        predict(xor, ("0", "1"), first)
+    for name in ENGINES:
+        monkeypatch.setitem(ENGINES, name, Engine(ENGINES[name].format, "none", missing))
+    with pytest.raises(EngineUnavailableError, match=r"an artifact that an installed engine runs"):
+        predict(xor, ("0", "1"))
+
+
+def test_tokens_are_whole_numbers(bundles):
+    folder = bundles("embedding")
+    assert predict(folder, tuple("123456")).outputs == predict(folder, ("1.0", "2", "3", "4", "5", "6")).outputs
+    for wrong in ("1.5", "nan", "1e10"):
+        with pytest.raises(UsageError, match=r"tokens"):
+            predict(folder, (wrong, "2", "3", "4", "5", "6"))
+
+
+@pytest.mark.parametrize("engine", ["litert-xnnpack", "onnxruntime"])
+def test_a_token_that_the_engine_refuses_is_an_error_of_ours(bundles, engine):
+    with pytest.raises(XorexportError) as caught:
+        predict(bundles("embedding"), ("99999", "2", "3", "4", "5", "6"), engine)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_another_number_of_values_is_refused_with_the_inputs_that_there_are(xor, count):
+    with pytest.raises(UsageError, match=rf"expected 2 for x float32\[batch, 2\], found {count};"):
+        predict(xor, ("1",) * count)
+
+
+@pytest.mark.parametrize("value", ["one", "", "1,5", "0x1", "1 2"])
+def test_what_is_no_number_is_refused_by_the_inputs_name(xor, value):
+    with pytest.raises(UsageError, match=r"values of 'x': expected numbers"):
+        predict(xor, ("0", value))
+
+
+@pytest.mark.parametrize("value", ["-1", "1e-3", "+2", "-2.5e+1", "  7 "])
+def test_numbers_may_be_written_in_any_usual_way(xor, value):
+    specs = Bundle.read(xor).manifest.signature.inputs
+    assert parse_row(specs, ("0", value))["x"].tolist() == np.float32([[0, float(value)]]).tolist()
+
+
+def test_a_row_fills_inputs_of_any_shape_and_dtype():
+    specs = (
+        TensorSpec(name="image", dtype="float32", shape=(None, 2, 2)),
+        TensorSpec(name="ids", dtype="int64", shape=(None, None)),
+        TensorSpec(name="flag", dtype="bool", shape=(None,)),
+    )
+    row = parse_row(specs, ("1", "2", "3", "4", "5", "1"))
+    assert {name: (array.dtype.name, array.tolist()) for name, array in row.items()} == {
+        "image": ("float32", [[[1, 2], [3, 4]]]),
+        "ids": ("int64", [[5]]),
+        "flag": ("bool", [True]),
+    }
+
+
+def test_a_whole_number_beyond_float64_is_kept():
+    row = parse_row((TensorSpec(name="id", dtype="int64", shape=(None, 1)),), (str(2**53 + 1),))
+    assert row["id"].item() == 2**53 + 1
+
+
+@pytest.mark.parametrize(("engine", "name"), [("onnxruntime", "xor.onnx"), ("litert-builtin", "xor.tflite")])
+def test_a_changed_file_is_refused_unless_digests_are_off(copy_of, engine, name):
+    folder = copy_of("xor")
+    path = folder / name
+    raw = path.read_bytes()
+    path.write_bytes(raw + b"\0" if name.endswith("tflite") else raw.replace(b"not loyal", b"not royal"))
+    with pytest.raises(MismatchError) as caught:
+        predict(folder, ("0", "1"), engine)
+    assert caught.value.exit_code == 1
+    assert str(path) in str(caught.value)
+    assert "--no-digests" in caught.value.remedy
+    assert predict(folder, ("0", "1"), engine, check_digests=False).labels == {"y": "loyal"}
+
+
+def test_a_changed_manifest_is_refused_unless_digests_are_off(copy_of):
+    folder = copy_of("xor")
+    path = folder / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b'"loyal"', b'"royal"'))
+    with pytest.raises(MismatchError) as caught:
+        predict(folder, ("0", "1"))
+    assert "manifest.json" in str(caught.value)
+    assert predict(folder, ("0", "1"), check_digests=False).labels == {"y": "royal"}
+
+
+@pytest.mark.parametrize(("engine", "name"), [("onnxruntime", "xor.onnx"), ("litert-builtin", "xor.tflite")])
+@pytest.mark.parametrize("content", [None, b"no model"])
+def test_a_file_that_is_missing_or_no_model_is_an_error_of_ours(copy_of, engine, name, content):
+    folder = copy_of("xor")
+    if content is None:
+        (folder / name).unlink()
+        with pytest.raises(BundleError, match=name):
+            predict(folder, ("0", "1"), engine)
+    else:
+        (folder / name).write_bytes(content)
+    with pytest.raises(XorexportError) as caught:
+        predict(folder, ("0", "1"), engine, check_digests=False)
+    assert caught.value.exit_code == 2
+    assert name in str(caught.value)
+
+
+def test_an_engine_whose_format_the_bundle_lacks_is_refused(copy_of):
+    folder = copy_of("xor")
+    rewrite_manifest(folder, lambda content: content["artifacts"].pop())
+    assert Bundle.read(folder).manifest.artifacts[-1].format == "tflite"
+    with pytest.raises(EngineUnavailableError, match=r"an artifact for onnxruntime"):
+        predict(folder, ("0", "1"), "onnxruntime")
+    assert predict(folder, ("0", "1")).artifact == "xor.tflite"
+
+
+def test_an_unknown_engine_is_refused_with_a_suggestion(xor):
+    with pytest.raises(UsageError, match=r"did you mean 'onnxruntime'"):
+        predict(xor, ("0", "1"), "onnx-runtime")
+
+
+def test_a_softmax_is_labelled_by_its_largest_class(copy_of):
+    folder = copy_of("convnet")
+    rewrite_manifest(folder, lambda content: content["model"].update(labels=["cat", "dog", "owl"]))
+    bundle = Bundle.read(folder)
+    images = bundle.golden_arrays(bundle.manifest.golden[1].inputs)["image"]
+    expected = bundle.golden_arrays(bundle.manifest.golden[1].outputs)["species"]
+    for row in range(3):
+        prediction = predict(folder, [str(value) for value in images[row].ravel()], "onnxruntime")
+        assert prediction.labels == {"species": ("cat", "dog", "owl")[int(expected[row].argmax())]}
+        np.testing.assert_allclose(prediction.outputs["species"], expected[row], rtol=1e-5, atol=1e-5)

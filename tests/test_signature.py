@@ -1,0 +1,200 @@
+"""The signature of a Keras model: names that every format can hold, and what is read off its layers."""
+
+import random
+import re
+import string
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from support import sample_model
+
+from xorexport.errors import ModelError
+from xorexport.exporters.tracing import trace
+from xorexport.network.signature import canonical_names, decisions_of, domains_of, input_specs, predict
+from xorexport.samples import Domain
+from xorexport.spec import Decision
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("names", "canonical"),
+    [
+        (["x", "y"], ["x", "y"]),
+        (["a-b.c", "a.b-c"], ["a_b_c", "a_b_c_1"]),
+        (["a_1", "a", "a"], ["a_1", "a", "a_2"]),
+        (["scope/in"], ["scope_in"]),
+        (["größe"], ["gr__e"]),
+        (["keras_tensor", "keras_tensor_14"], ["input", "input_1"]),
+        (["input_layer_3"], ["input"]),
+        (["keras_tensors"], ["keras_tensors"]),
+    ],
+)
+def test_names_become_distinct_identifiers_in_order(names, canonical):
+    assert canonical_names(names, "input") == canonical
+
+
+def test_a_name_that_an_input_has_is_not_given_to_an_output():
+    assert canonical_names(["same", "other"], "output", taken=["same"]) == ["same_1", "other"]
+
+
+def test_any_names_become_distinct_identifiers_and_identifiers_stay_as_they_are():
+    generator = random.Random(4)
+    alphabet = string.ascii_letters + string.digits + "_-. :/äß漢"
+    for _ in range(500):
+        names = ["".join(generator.choices(alphabet, k=generator.randrange(4))) for _ in range(generator.randrange(6))]
+        canonical = canonical_names(names, "input")
+        assert len(canonical) == len(names) == len(set(canonical))
+        assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in canonical)
+        if all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in names) and len(set(names)) == len(names):
+            assert canonical == names
+
+
+def named_input(name):
+    x = keras.Input((3,), name=name)
+    return keras.Model(x, layers.Dense(2, name="y")(x), name="m")
+
+
+@pytest.mark.parametrize("name", ["class", "for", "None", "self", "1st", "_x", "training", "args", "int", "mask"])
+def test_an_input_may_have_any_name_that_keras_allows(name, tmp_path):
+    from xorexport.pipeline import ExportRequest, export
+
+    report = export(ExportRequest(model=named_input(name)), tmp_path / "bundle")
+    assert report.exit_code == 0
+    assert len({row.format for row in report.parity}) == 4
+
+
+@pytest.mark.parametrize("name", ["my layer", "größe"])
+def test_a_layer_whose_name_tensorflow_cannot_hold_is_named(name):
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, layers.Dense(2, name=name)(x), name="m")
+    with pytest.raises(ModelError) as caught:
+        trace(model)
+    assert name in str(caught.value)
+
+
+def test_no_number_that_keras_counts_up_is_in_the_signature():
+    for _ in range(2):
+        signature = trace(sample_model("unnamed")).signature
+        assert not re.search(r"keras_tensor|input_layer", str(signature)), signature
+
+
+# Inputs and outputs.
+
+
+def test_two_calls_of_one_layer_are_two_outputs():
+    a, b, dense = keras.Input((3,), name="a"), keras.Input((3,), name="b"), layers.Dense(2, name="d")
+    outputs = trace(keras.Model([a, b], [dense(b), dense(a)], name="m")).signature.outputs
+    assert [(spec.name, spec.keras_name) for spec in outputs] == [("d", None), ("d_1", "d")]
+
+
+def test_nested_outputs_are_named_by_their_keys():
+    x = keras.Input((3,), name="x")
+    first, second, third = (layers.Dense(size, name=f"layer_{size}")(x) for size in (1, 2, 3))
+    outputs = trace(keras.Model(x, {"b": third, "a": [first, second]}, name="m")).signature.outputs
+    assert [(spec.name, spec.shape[1]) for spec in outputs] == [("a", 1), ("a_1", 2), ("b", 3)]
+
+
+def test_inputs_in_a_dict_keep_the_names_of_their_inputs():
+    b, a = keras.Input((3,), name="b"), keras.Input((2,), name="a")
+    model = keras.Model({"b": b, "a": a}, layers.Dense(2, name="y")(layers.Concatenate()([b, a])), name="m")
+    signature = trace(model).signature
+    arrays = {"a": np.float32([[1, 2]]), "b": np.float32([[3, 4, 5]])}
+    expected = model.predict(arrays, verbose=0)
+    np.testing.assert_array_equal(predict(model, signature, arrays)["y"], expected)
+    assert {spec.name: spec.shape for spec in signature.inputs} == {"a": (None, 2), "b": (None, 3)}
+
+
+def test_dtypes_and_fixed_and_unknown_sizes_are_kept():
+    x = keras.Input((None, 3), dtype="uint8", name="x")
+    model = keras.Model(x, layers.Rescaling(0.5, name="y")(x), name="m")
+    signature = trace(model).signature
+    assert [spec.describe() for spec in (*signature.inputs, *signature.outputs)] == [
+        "x uint8[batch, ?, 3]",
+        "y float32[batch, ?, 3]",
+    ]
+    fixed = keras.Input(batch_shape=(2, 3), name="x")
+    assert input_specs(keras.Model(fixed, layers.Dense(1)(fixed)))[0].shape == (2, 3)
+
+
+class Subclassed(keras.Model):
+    """A model whose inputs Keras does not record."""
+
+    def __init__(self):
+        super().__init__(name="subclassed")
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def test_a_model_without_recorded_inputs_is_refused_with_a_way_out():
+    model = Subclassed()
+    with pytest.raises(ModelError, match=r"never built"):
+        input_specs(model)
+    model(np.zeros((1, 3), np.float32))
+    with pytest.raises(ModelError, match=r"without recorded inputs; .*keras\.Model\(x, model\(x\)\)"):
+        input_specs(model)
+    x = keras.Input((3,), name="x")
+    assert trace(keras.Model(x, model(x))).signature.inputs[0].name == "x"
+
+
+def test_a_layer_that_fails_in_a_graph_is_reported_in_one_line():
+    class Eager(layers.Layer):
+        def call(self, x):
+            return x * float(np.asarray(x).sum())
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    x = keras.Input((3,), name="x")
+    with pytest.raises(ModelError) as caught:
+        trace(keras.Model(x, Eager(name="eager_layer")(x), name="m"))
+    assert "\n" not in str(caught.value)
+    assert "eager_layer" in str(caught.value) or "Eager" in str(caught.value)
+
+
+# What the layers say.
+
+
+def test_tokens_stay_below_the_vocabulary_and_pixels_within_a_byte():
+    assert domains_of(sample_model("embedding")) == {"tokens": Domain(low=0, high=10, integer=True)}
+    assert domains_of(sample_model("convnet")) == {"image": Domain(low=0.0, high=255.0)}
+    assert domains_of(sample_model("two_by_two")) == {}
+
+
+def test_the_smallest_vocabulary_counts_where_an_input_has_two():
+    ids = keras.Input((3,), dtype="int32", name="ids")
+    both = [layers.Embedding(size, 2)(ids) for size in (9, 5)]
+    assert domains_of(keras.Model(ids, layers.Add()(both)))["ids"].high == 4
+
+
+def decisions(*outputs):
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, [layer(x) for layer in outputs], name="m")
+    return decisions_of(model, trace(model).signature)
+
+
+def test_one_sigmoid_and_a_softmax_decide_and_nothing_else_does():
+    assert decisions(
+        layers.Dense(1, activation="sigmoid", name="one"),
+        layers.Dense(4, activation="softmax", name="many"),
+        layers.Dense(3, activation="sigmoid", name="several"),
+        layers.Dense(1, activation="softmax", name="always_one"),
+        layers.Dense(1, activation="tanh", name="number"),
+        layers.Dense(2, name="linear"),
+    ) == {"one": Decision.THRESHOLD, "many": Decision.ARGMAX}
+
+
+def test_a_layer_that_is_only_an_activation_decides_too():
+    assert decisions(layers.Softmax(name="soft"), layers.Activation("softmax", name="named")) == {
+        "soft": Decision.ARGMAX,
+        "named": Decision.ARGMAX,
+    }
+
+
+def test_dict_outputs_decide_under_their_keys():
+    model = sample_model("dict_outputs")
+    assert decisions_of(model, trace(model).signature) == {"score": Decision.THRESHOLD}
