@@ -23,7 +23,7 @@ INTERFACES = {
     "dict_outputs": (["source float32[batch, 3]"], ["code float32[batch, 1]", "score float32[batch, 1]"]),
     "embedding": (["tokens int32[batch, 6]"], ["sentiment float32[batch, 2]"]),
     "attention": (["sequence float32[batch, 5, 8]"], ["summary float32[batch, 2]"]),
-    "awkward_names": (["a_b_c float32[batch, 2]", "a_b_c_1 float32[batch, 2]"], ["_1st_out_put float32[batch, 2]"]),
+    "awkward_names": (["a_b_c float32[batch, 2]", "a_b_c_1 float32[batch, 2]"], ["n1st_out_put float32[batch, 2]"]),
     "unnamed": (["input float32[batch, 3]"], ["result float32[batch, 2]"]),
 }
 """What each model's inputs and outputs are, in its own order; Keras orders a dict's outputs by their keys."""

@@ -65,6 +65,12 @@ def test_the_verdict_is_the_exit_codes(rows, verdict):
     assert verdict in printed(report(*rows)).splitlines()[-1]
 
 
+def test_the_verdict_counts_rows_of_every_kind():
+    digests = (DigestRow(path="a", outcome=Outcome.PASS),)
+    rows = (EquivalenceRow(check="weights", outcome=Outcome.PASS, detail=""),)
+    assert "3 PASS: everything matches" in printed(report(row(), digests=digests, equivalence=rows))
+
+
 def test_failed_digests_are_named_and_the_others_counted():
     digests = (
         DigestRow(path="a", outcome=Outcome.PASS),

@@ -186,14 +186,18 @@ def test_a_required_engine_runs_although_another_was_selected(xor):
     assert report.exit_code == 0
 
 
-def test_an_artifact_that_no_engine_could_run_is_named_and_an_error_where_all_have_to_be_verified(xor, absent):
+def test_an_artifact_that_no_engine_could_run_is_named_and_an_error_where_it_was_asked_for(xor, absent):
     absent("onnxruntime", "onnxruntime-plain", "onnx-reference")
-    light = verify_folder(xor, Selection(formats=("onnx", "tflite")))
+    light = verify_folder(xor, Selection(engines=("onnxruntime", "litert-builtin")))
     assert light.unverified == ("xor.onnx",)
     assert light.exit_code == 0
-    whole = verify_folder(xor, Selection(formats=("onnx", "tflite"), whole=True))
-    assert whole.unverified == ("xor.onnx",)
-    assert whole.exit_code == 2
+    for selection in (
+        Selection(formats=("onnx", "tflite")),
+        Selection(engines=("onnxruntime", "litert-builtin"), whole=True),
+    ):
+        whole = verify_folder(xor, selection)
+        assert whole.unverified == ("xor.onnx",)
+        assert whole.exit_code == 2
     assert verify_folder(xor, Selection(formats=("onnx",))).exit_code == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,6 +24,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        # argparse takes -1 for a number, but -1e-3 for an option.
+        self._negative_number_matcher = re.compile(r"^-(\d|\.\d|inf|nan)", re.IGNORECASE)
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage and exiting.
@@ -31,7 +34,10 @@ class Parser(argparse.ArgumentParser):
             UsageError: always.
         """
         raise UsageError(
-            self.prog, expected="arguments as its help says", found=message, remedy=f"see {self.prog} --help"
+            f"command line of {self.prog}",
+            expected="arguments as its help says",
+            found=message,
+            remedy=f"see {self.prog} --help",
         )
 
 

@@ -116,7 +116,7 @@ def parse_manifest(raw: bytes, path: Path) -> Manifest:
                 remedy="upgrade xorexport: pip install --upgrade xorexport",
             )
         return msgspec.json.decode(raw, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(
             str(path),
             expected="a whole manifest of a bundle",
@@ -125,7 +125,7 @@ def parse_manifest(raw: bytes, path: Path) -> Manifest:
         ) from error
 
 
-def is_cut_off(error: msgspec.DecodeError) -> bool:
+def is_cut_off(error: Exception) -> bool:
     """Whether decoding failed because the bytes end too early."""
     return "truncated" in str(error)
 

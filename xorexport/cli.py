@@ -134,7 +134,7 @@ def _request(options: argparse.Namespace) -> Any:
     given = {name: value for name, value in training.items() if value is not None}
     if options.model is not None and (given or options.hidden):
         raise UsageError(
-            "xorexport export",
+            "options",
             expected="--hidden, --loss, --seed and --max-epochs for the default network alone",
             found=f"them together with the model {options.model}",
             remedy="leave them out, or leave MODEL out",

@@ -4,6 +4,7 @@ Every error says in one line what was expected, what was found and what to do ab
 an `XorexportError` prints that line, without a traceback, and ends with `exit_code`.
 """
 
+import re
 from typing import ClassVar
 
 EXIT_OK = 0
@@ -38,6 +39,12 @@ class XorexportError(Exception):
         return " ".join(line.split())
 
 
+def brief(error: BaseException, limit: int = 300) -> str:
+    """Somebody else's error in one line: its type and its message, without colours and line ends."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    return f"{type(error).__name__}: {text}"[:limit]
+
+
 class UsageError(XorexportError):
     """An argument or an option that cannot be meant."""
 
@@ -60,6 +67,10 @@ class ExportError(XorexportError):
 
 class BundleError(XorexportError):
     """A folder or a manifest that is not a whole bundle."""
+
+
+class EngineError(XorexportError):
+    """An engine that is there, but fails on a file or on an input."""
 
 
 class EngineUnavailableError(XorexportError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 import numpy as np
 
 from xorexport import __version__, bundle
-from xorexport.errors import ModelError
+from xorexport.errors import ModelError, UsageError
 from xorexport.exporters.base import Exporter, ExportOptions
 from xorexport.exporters.tracing import Traced, trace
 from xorexport.network import weights
@@ -25,7 +26,7 @@ from xorexport.registry import FORMATS, check_names, load
 from xorexport.reports import json as json_report
 from xorexport.results import ParityReport
 from xorexport.samples import SampleSet
-from xorexport.spec import GoldenSet, Manifest, ModelInfo, Precision, Signature, Tolerance
+from xorexport.spec import Decision, GoldenSet, Manifest, ModelInfo, Precision, Signature, Tolerance
 from xorexport.verification import digests
 from xorexport.verification.verify import Selection, verify
 
@@ -83,6 +84,7 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
     """
     listener = listener or Listener()
     check_names("--format", request.formats, FORMATS)
+    _check_tolerance(request.tolerance)
     check_replaceable(destination.resolve())
     options = ExportOptions(opset=request.opset)
     exporters = {name: load(FORMATS[name].exporter, f"format {name}") for name in request.formats or FORMATS}
@@ -102,6 +104,13 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
     except _RejectedError as rejected:
         return rejected.report
     return report
+
+
+def _check_tolerance(tolerance: Tolerance) -> None:
+    for name in ("rtol", "atol"):
+        value = getattr(tolerance, name)
+        if not 0 <= value < math.inf:
+            raise UsageError(f"--{name}", expected="0 or more", found=f"{value}", remedy="1e-5 is the default")
 
 
 def _write(
@@ -173,14 +182,33 @@ def _golden(candidate: Candidate, signature: Signature, samples: SampleSet, root
 
 
 def _model_info(request: ExportRequest, candidate: Candidate, signature: Signature) -> ModelInfo:
+    decisions = decisions_of(candidate.model, signature)
+    _check_labels(request.labels, decisions, signature)
     return ModelInfo(
         name=candidate.name,
         description=request.description or candidate.description,
         parameters=candidate.model.count_params(),
         weights_sha256=weights.weights_sha256(candidate.model),
         labels=request.labels or candidate.labels,
-        decisions=decisions_of(candidate.model, signature),
+        decisions=decisions,
     )
+
+
+def _check_labels(labels: tuple[str, ...], decisions: dict[str, Decision], signature: Signature) -> None:
+    """Refuse labels of which there are more or fewer than classes."""
+    classes = {
+        2 if decisions[spec.name] is Decision.THRESHOLD else spec.shape[-1]
+        for spec in signature.outputs
+        if spec.name in decisions
+    }
+    if labels and classes != {len(labels)}:
+        count = f"a name for each of {' or '.join(map(str, classes))} classes"
+        raise UsageError(
+            "--labels",
+            expected=count if classes else "none, since no output is a sigmoid or a softmax",
+            found=f"{len(labels)}: {', '.join(labels)}",
+            remedy="name the classes by number, from 0",
+        )
 
 
 def _metadata(info: ModelInfo) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,11 +40,13 @@ def predict(root: Path, values: Sequence[str], engine: str | None = None, check_
         check_digests: whether to refuse an artifact that changed since it was exported.
 
     Raises:
-        MismatchError: the artifact changed.
+        MismatchError: the manifest or the artifact changed.
         UsageError: there are too many or too few numbers, or they are not numbers.
         EngineUnavailableError: no engine that can run the bundle is installed.
     """
     bundle = Bundle.read(root)
+    if check_digests:
+        digests.require_seal(root)
     inputs = parse_row(bundle.manifest.signature.inputs, values)
     if engine is not None:
         check_names("--engine", (engine,), ENGINES)
@@ -89,17 +92,31 @@ def parse_row(specs: Sequence[TensorSpec], values: Sequence[str]) -> dict[str, n
     for spec in specs:
         part = values[start : start + spec.row_size()]
         shape = (1, *(1 if size is None else size for size in spec.shape[1:]))
-        try:
-            row[spec.name] = np.array([float(value) for value in part]).astype(spec.dtype).reshape(shape)
-        except ValueError as error:
-            raise UsageError(
-                f"values of '{spec.name}'",
-                expected="numbers",
-                found=str(error),
-                remedy="write them as 0 or 1.5",
-            ) from error
+        row[spec.name] = np.array([_number(value, spec) for value in part], dtype=spec.dtype).reshape(shape)
         start += spec.row_size()
     return row
+
+
+def _number(text: str, spec: TensorSpec) -> float | int:
+    """A number as the input's dtype can hold it."""
+    floats = np.dtype(spec.dtype).kind == "f"
+    try:
+        if floats:
+            return float(text)
+        number = int(text) if re.fullmatch(r"\s*[+-]?\d+\s*", text) else float(text)
+        if int(number) == number and _fits(int(number), spec.dtype):
+            return int(number)
+    except (ValueError, OverflowError):
+        pass
+    kind = "numbers" if floats else f"whole numbers that {spec.dtype} holds"
+    raise UsageError(f"values of '{spec.name}'", expected=kind, found=f"'{text}'", remedy="write them as 0 or 1.5")
+
+
+def _fits(number: int, dtype: str) -> bool:
+    if dtype == "bool":
+        return number in (0, 1)
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= number <= limits.max)
 
 
 def _artifact_for(manifest: Manifest, engine: str) -> Artifact | None:

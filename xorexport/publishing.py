@@ -22,7 +22,8 @@ _RENAME_EXCHANGE = 2
 def staged(destination: Path) -> Iterator[Path]:
     """A folder beside `destination` to write a bundle in; it takes its place if the block ends well.
 
-    What killed runs left beside it is swept first. Whatever readers hold open stays readable.
+    What killed runs left beside it is swept first. A file that a reader has open stays readable; the folder that
+    it was in is gone.
 
     Raises:
         BundleError: `destination` is something else than a bundle, an empty folder or nothing; or the disk
@@ -104,6 +105,8 @@ def _sweep(destination: Path) -> None:
 
 
 def _runs(process: int) -> bool:
+    if process == os.getpid():  # this one has only just begun
+        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:

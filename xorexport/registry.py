@@ -58,31 +58,35 @@ class Engine:
     runtime: Entry
 
 
-def _tensorflow(target: str) -> Entry:
+def _keras(target: str) -> Entry:
     return Entry(target, "tensorflow", TENSORFLOW_HINT, prepare="xorexport.tensorflow_start:start")
+
+
+def _tensorflow(target: str) -> Entry:
+    return Entry(target, "tensorflow", TENSORFLOW_HINT, prepare="xorexport.tensorflow_start:start_tensorflow")
 
 
 FORMATS: dict[str, Format] = {
     "keras": Format(
-        _tensorflow("xorexport.exporters.keras:KerasExporter"),
+        _keras("xorexport.exporters.keras:KerasExporter"),
         Entry("xorexport.readers.keras:read", "zipfile", BASE_HINT),
     ),
     "savedmodel": Format(
-        _tensorflow("xorexport.exporters.savedmodel:SavedModelExporter"),
+        _keras("xorexport.exporters.savedmodel:SavedModelExporter"),
         _tensorflow("xorexport.readers.savedmodel:read"),
     ),
     "tflite": Format(
-        _tensorflow("xorexport.exporters.tflite:TFLiteExporter"),
+        _keras("xorexport.exporters.tflite:TFLiteExporter"),
         Entry("xorexport.readers.tflite:read", "ai_edge_litert", BASE_HINT),
     ),
     "onnx": Format(
-        _tensorflow("xorexport.exporters.onnx:OnnxExporter"),
+        _keras("xorexport.exporters.onnx:OnnxExporter"),
         Entry("xorexport.readers.onnx:read", "onnx", BASE_HINT),
     ),
 }
 
 ENGINES: dict[str, Engine] = {
-    "keras": Engine("keras", "tensorflow", _tensorflow("xorexport.runtimes.keras:Keras")),
+    "keras": Engine("keras", "tensorflow", _keras("xorexport.runtimes.keras:Keras")),
     "savedmodel": Engine("savedmodel", "tensorflow", _tensorflow("xorexport.runtimes.savedmodel:SavedModel")),
     "litert-xnnpack": Engine(
         "tflite",

@@ -96,8 +96,8 @@ class ParityReport(Struct, frozen=True):
 
     Attributes:
         unverified: artifacts that no engine passed.
-        whole: whether such artifacts are an error; they are when a bundle is made, and not where engines are
-            missing on the machine that checks it.
+        whole: whether such artifacts are an error: when a bundle is made, and where their format was asked for by
+            name; not where an engine just happens to be missing on the machine that checks the bundle.
     """
 
     model: str

@@ -77,8 +77,8 @@ class Signature(Struct, frozen=True):
 class Tolerance(Struct, frozen=True):
     """`|actual - expected| <= atol + rtol * |expected|`, element by element."""
 
-    rtol: float
-    atol: float
+    rtol: Annotated[float, msgspec.Meta(ge=0)]
+    atol: Annotated[float, msgspec.Meta(ge=0)]
 
 
 class FileDigest(Struct, frozen=True):

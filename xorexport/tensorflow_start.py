@@ -20,6 +20,18 @@ def start() -> None:
         UsageError: `KERAS_BACKEND` asks for another backend.
         EngineUnavailableError: TensorFlow is not installed.
     """
+    check_backend()
+    start_tensorflow()
+    with quiet():
+        importlib.import_module("keras")
+
+
+def check_backend() -> None:
+    """Have Keras use TensorFlow, whatever its own settings file says.
+
+    Raises:
+        UsageError: `KERAS_BACKEND` asks for another backend.
+    """
     wanted = os.environ.setdefault("KERAS_BACKEND", BACKEND)
     if wanted != BACKEND:
         raise UsageError(
@@ -28,6 +40,14 @@ def start() -> None:
             found=f"'{wanted}'",
             remedy=f"run `unset KERAS_BACKEND`, or put KERAS_BACKEND={BACKEND} before the command",
         )
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow without its start-up notices; Keras and its backend do not matter to it.
+
+    Raises:
+        EngineUnavailableError: TensorFlow is not installed.
+    """
     if importlib.util.find_spec("tensorflow") is None:
         raise EngineUnavailableError(
             "TensorFlow",
@@ -38,6 +58,5 @@ def start() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet():
         importlib.import_module("tensorflow")
-        importlib.import_module("keras")
     for name in ("tensorflow", "absl", "tf2onnx"):
         logging.getLogger(name).setLevel(logging.ERROR)

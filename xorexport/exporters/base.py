@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, final
 
 from xorexport.bundle import digest_files
+from xorexport.errors import ExportError, XorexportError, brief
 from xorexport.exporters.tracing import Traced
 from xorexport.spec import Artifact, Precision
+
+DISK_FULL = re.compile(r"No space left|File too large|Disk quota")
+"""How TensorFlow's own file system says it, in errors that are no OSError."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +54,22 @@ class Exporter(ABC):
 
         Raises:
             ExportError: the format cannot hold this model; nothing usable was written.
+            OSError: the disk does not take the file.
         """
         path = root / f"{name}{self.suffix}"
-        details = self._write(traced, options, path)
+        try:
+            details = self._write(traced, options, path)
+        except (XorexportError, OSError):
+            raise
+        except Exception as error:
+            if DISK_FULL.search(str(error)):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            raise ExportError(
+                f"{format_name} export of '{name}'",
+                expected=f"a model that can be written as {format_name}",
+                found=brief(error),
+                remedy=f"leave {format_name} out with --format",
+            ) from error
         files = digest_files(root, path)
         return Artifact(
             format=format_name,

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import onnx
 import tensorflow as tf
 from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
 from tf2onnx import constants, optimizer, tf_loader, tfonnx
 
-from xorexport.errors import ExportError, UsageError
+from xorexport.errors import ExportError, UsageError, brief
 from xorexport.exporters.base import Exporter, ExportOptions
+from xorexport.exporters.onnx_names import name_values
 from xorexport.exporters.tracing import Traced
 from xorexport.quiet import quiet
 from xorexport.spec import BATCH, TensorSpec
 
 LOWEST_OPSET = 13
 """Below this, ops that today's models need are missing, and no released runtime needs less."""
-
-SCOPE = re.compile(r"^[^/]+/(?=.)")
-"""The outermost name scope, which is the model itself."""
 
 
 class OnnxExporter(Exporter):
@@ -97,7 +93,7 @@ def convert(traced: Traced, opset: int) -> onnx.ModelProto:
         raise ExportError(
             f"onnx export of '{traced.model.name}'",
             expected="a model that tf2onnx can convert",
-            found=f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}",
+            found=brief(error),
             remedy="leave onnx out with --format, or replace the layer that it names",
         ) from error
     return result
@@ -112,7 +108,7 @@ def tidy(model: onnx.ModelProto, traced: Traced) -> None:
     for entry in [entry for entry in model.opset_import if entry.domain not in used_domains]:
         model.opset_import.remove(entry)
     del graph.value_info[:]
-    _rename(graph, _short_names(graph, _weight_names(traced)))
+    name_values(graph, traced.model)
     for spec, value in zip(traced.signature.inputs, graph.input, strict=True):
         _set_shape(value, spec)
     for spec, value in zip(traced.signature.outputs, graph.output, strict=True):
@@ -146,67 +142,3 @@ def _set_shape(value: onnx.ValueInfoProto, spec: TensorSpec) -> None:
             dimension.dim_value = size
         else:
             dimension.dim_param = BATCH if axis == 0 else f"{spec.name}_{axis}"
-
-
-def _weight_names(traced: Traced) -> dict[str, str]:
-    """The Keras path of each weight (`hidden/kernel`), by the name of its constant in the frozen graph."""
-    paths = {id(variable.value.handle): variable.path for variable in traced.model.variables}
-    graph = traced.concrete.graph
-    return {
-        inner.op.name.removesuffix("/resource"): paths[id(outer)]
-        for inner, outer in zip(graph.internal_captures, graph.external_captures, strict=True)
-        if id(outer) in paths
-    }
-
-
-def _short_names(graph: Any, weight_names: dict[str, str]) -> dict[str, str]:
-    """New names of the values inside the graph.
-
-    A weight gets its Keras path, any other value the name of its node without the model's scope in front; one
-    that would clash keeps its name.
-    """
-    interface = {value.name for value in (*graph.input, *graph.output)}
-    values = [tensor.name for tensor in graph.initializer]
-    values += [name for node in graph.node for name in node.output if name]
-    # A subgraph may see every value around it, so none of its own names may be given away.
-    taken = interface | {name for node in graph.node for name in _names_in_subgraphs(node)}
-    names: dict[str, str] = {}
-    for name in values:
-        base = name.removesuffix(":0")
-        short = weight_names.get(base) or SCOPE.sub("", base)
-        if name not in interface:
-            names[name] = name if short in taken else short
-            taken.add(names[name])
-    return names
-
-
-def _rename(graph: Any, names: dict[str, str]) -> None:
-    for tensor in graph.initializer:
-        tensor.name = names.get(tensor.name, tensor.name)
-    for node in graph.node:
-        node.name = SCOPE.sub("", node.name)
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-        for subgraph in _subgraphs(node):
-            inner = _defined_in(subgraph)
-            _rename(subgraph, {old: new for old, new in names.items() if old not in inner})
-            for value in subgraph.output:
-                value.name = value.name if value.name in inner else names.get(value.name, value.name)
-
-
-def _subgraphs(node: Any) -> list[Any]:
-    return [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
-
-
-def _defined_in(graph: Any) -> set[str]:
-    names = {value.name for value in (*graph.input, *graph.initializer)}
-    return names | {name for node in graph.node for name in node.output}
-
-
-def _names_in_subgraphs(node: Any) -> set[str]:
-    names: set[str] = set()
-    for subgraph in _subgraphs(node):
-        names |= _defined_in(subgraph)
-        for inner in subgraph.node:
-            names |= _names_in_subgraphs(inner)
-    return names

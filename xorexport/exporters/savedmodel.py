@@ -11,17 +11,17 @@ from xorexport.exporters.tracing import SIGNATURE_KEY, Traced
 
 
 class SavedModelExporter(Exporter):
-    """Saves a module that holds nothing but the variables and the traced function.
+    """Saves a module that holds nothing but the traced function and the variables that it reads.
 
     Saving the Keras model would store its whole object graph: twice the weights' size, in an order that depends
-    on object addresses.
+    on object addresses, and with the states of random generators, which differ from run to run.
     """
 
     suffix = ".savedmodel"
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         module = tf.Module()
-        module.weights = [variable.value for variable in traced.model.variables]
+        module.weights = traced.variables()
         tf.saved_model.save(module, str(path), signatures={SIGNATURE_KEY: traced.function})
         # A random number, which loading does not need.
         (path / "fingerprint.pb").unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import tree
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from xorexport.errors import ModelError
+from xorexport.errors import ModelError, XorexportError, brief
 from xorexport.network.signature import call_structure, input_specs, output_specs
 from xorexport.spec import Signature
 
@@ -41,6 +41,11 @@ class Traced:
         a file that converts without an error and predicts NaN.
         """
         return convert_variables_to_constants_v2(self.concrete, lower_control_flow=False, aggressive_inlining=True)
+
+    def variables(self) -> list[Any]:
+        """The TensorFlow variables that the graph reads, in the model's order, which is the same every time."""
+        captured = {id(handle) for handle in self.concrete.graph.external_captures}
+        return [variable.value for variable in self.model.variables if id(variable.value.handle) in captured]
 
     def input_tensors(self) -> list[Any]:
         """The frozen graph's inputs, in the signature's order."""
@@ -78,15 +83,13 @@ def trace(model: keras.Model) -> Traced:
     )
     try:
         concrete = function.get_concrete_function()
+    except XorexportError:
+        raise
     except Exception as error:
         raise ModelError(
             f"model '{model.name}'",
             expected="a model that TensorFlow can trace into a graph",
-            found=f"{type(error).__name__}: {_first_line(error)}",
+            found=brief(error),
             remedy="call it once on a batch of tf.zeros in a tf.function to see the layer that fails",
         ) from error
     return Traced(model, Signature(inputs=inputs, outputs=tuple(outputs)), function, concrete)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "no message")

@@ -12,10 +12,10 @@ from typing import Any
 
 import keras
 
-from xorexport.errors import ModelError, UnsafeModelError, UsageError
+from xorexport.errors import ModelError, UnsafeModelError, UsageError, brief
 
-UNSAFE_LAYERS = {"Lambda"}
-"""Layers whose saved form holds Python code, which runs when the file is loaded."""
+CODE = {"Lambda": "a Lambda layer", "__lambda__": "a lambda function"}
+"""What holds Python code in a saved config, by class name; the code runs as soon as the file is loaded."""
 
 
 def load_model(source: str, unsafe: bool = False) -> keras.Model:
@@ -54,12 +54,12 @@ def load_keras_file(path: Path, unsafe: bool = False) -> keras.Model:
         UnsafeModelError: it holds code, and `unsafe` is not given.
     """
     config = _read_config(path)
-    code = sorted({name for name in _class_names(config) if name in UNSAFE_LAYERS})
+    code = sorted({CODE[name] for name in _class_names(config) if name in CODE})
     if code and not unsafe:
         raise UnsafeModelError(
             str(path),
             expected="a model without code in its file",
-            found=f"a {code[0]} layer, whose Python code would run as soon as the file is loaded",
+            found=f"{code[0]}, whose Python code would run as soon as the file is loaded",
             remedy="give --unsafe if you trust where the file comes from",
         )
     try:
@@ -68,7 +68,7 @@ def load_keras_file(path: Path, unsafe: bool = False) -> keras.Model:
         raise ModelError(
             str(path),
             expected="a model that Keras can load",
-            found=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+            found=brief(error),
             remedy="save it again with this version of Keras, or give package.module:function instead",
         ) from error
     return check_model(model, str(path))
@@ -86,11 +86,12 @@ def call_function(source: str) -> keras.Model:
         sys.path.insert(0, str(Path.cwd()))
     try:
         function = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:
+        # The user's module runs here, and may raise anything.
         raise UsageError(
             f"model '{source}'",
             expected="package.module:function that can be imported from here",
-            found=f"{type(error).__name__}: {error}",
+            found=brief(error),
             remedy="check the name, and run the command in the folder that holds the package",
         ) from error
     try:
@@ -99,7 +100,7 @@ def call_function(source: str) -> keras.Model:
         raise ModelError(
             f"model '{source}'",
             expected="a function that returns a model",
-            found=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+            found=brief(error),
             remedy="call it in Python to see where it fails",
         ) from error
     return check_model(model, f"model '{source}'")

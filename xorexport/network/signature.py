@@ -7,6 +7,7 @@ shares become underscores, and the name in Keras is kept beside it (`TensorSpec.
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -34,8 +35,7 @@ def canonical_names(names: Iterable[str], generated: str, taken: Iterable[str] =
     """
     used, result = set(taken), []
     for name in names:
-        base = generated if GENERATED_INPUT.match(name) else re.sub(r"\W", "_", name, flags=re.ASCII)
-        base = f"_{base}" if base[:1].isdigit() or not base else base
+        base = generated if GENERATED_INPUT.match(name) else _identifier(name)
         candidate, count = base, 0
         while candidate in used:
             count += 1
@@ -43,6 +43,13 @@ def canonical_names(names: Iterable[str], generated: str, taken: Iterable[str] =
         used.add(candidate)
         result.append(candidate)
     return result
+
+
+def _identifier(name: str) -> str:
+    """An identifier that begins with a letter and is no word of Python: SavedModel makes arguments of them."""
+    base = re.sub(r"\W", "_", name, flags=re.ASCII)
+    base = base if base[:1].isalpha() else f"n{base}"
+    return f"{base}_" if keyword.iskeyword(base) or base == "self" else base
 
 
 def input_specs(model: keras.Model) -> tuple[TensorSpec, ...]:
@@ -145,7 +152,9 @@ def decisions_of(model: keras.Model, signature: Signature) -> dict[str, Decision
         return {}
     decisions: dict[str, Decision] = {}
     for spec, tensor in zip(signature.outputs, model.outputs, strict=True):
-        activation = getattr(tensor._keras_history.operation, "activation", None)
+        layer = tensor._keras_history.operation
+        activation = keras.activations.softmax if isinstance(layer, keras.layers.Softmax) else None
+        activation = getattr(layer, "activation", activation)
         if activation is keras.activations.sigmoid and spec.row_size() == 1:
             decisions[spec.name] = Decision.THRESHOLD
         elif activation is keras.activations.softmax and spec.row_size() > 1:
@@ -154,7 +163,8 @@ def decisions_of(model: keras.Model, signature: Signature) -> dict[str, Decision
 
 
 def _spec(name: str, keras_name: str, dtype: str, shape: Iterable[int | None]) -> TensorSpec:
-    return TensorSpec(name=name, dtype=dtype, shape=tuple(shape), keras_name=keras_name if keras_name != name else None)
+    known = keras_name == name or GENERATED_INPUT.match(keras_name)
+    return TensorSpec(name=name, dtype=dtype, shape=tuple(shape), keras_name=None if known else keras_name)
 
 
 def _functional(model: keras.Model) -> Any | None:

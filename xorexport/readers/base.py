@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xorexport.errors import ModelError
+from xorexport.errors import ModelError, brief
 from xorexport.spec import Struct, TensorSpec
 
 
@@ -32,6 +32,6 @@ def unreadable(path: Path, kind: str, error: Exception) -> ModelError:
     return ModelError(
         str(path),
         expected=f"a whole {kind} file",
-        found=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}",
+        found=brief(error),
         remedy="check the path, or export the file again",
     )

@@ -22,9 +22,13 @@ def read(path: Path) -> Contents:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
             metadata = json.loads(archive.read("metadata.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        return _contents(path, config, metadata)
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise unreadable(path, ".keras", error) from error
-    layers = [layer for layer in config.get("config", {}).get("layers", []) if isinstance(layer, dict)]
+
+
+def _contents(path: Path, config: dict[str, Any], metadata: dict[str, Any]) -> Contents:
+    layers = config["config"].get("layers", [])
     return Contents(
         format="keras",
         path=str(path),
@@ -32,7 +36,7 @@ def read(path: Path) -> Contents:
         inputs=tuple(_input(layer["config"]) for layer in layers if layer.get("class_name") == "InputLayer"),
         outputs=(),
         ops=dict(sorted(Counter(str(layer.get("class_name")) for layer in layers).items())),
-        metadata={"class": str(config.get("class_name")), "keras": str(metadata.get("keras_version"))},
+        metadata={"class": config["class_name"], "keras": metadata["keras_version"]},
     )
 
 

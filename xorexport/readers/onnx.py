@@ -21,12 +21,15 @@ def read(path: Path) -> Contents:
         ModelError: it is not a whole ONNX file.
     """
     try:
-        model = onnx.load(path, load_external_data=False)
-    except (OSError, DecodeError) as error:
+        return _contents(path, onnx.load(path, load_external_data=False))
+    except (OSError, DecodeError, LookupError, ValueError, TypeError) as error:
         raise unreadable(path, "ONNX", error) from error
+
+
+def _contents(path: Path, model: onnx.ModelProto) -> Contents:
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     if not opsets:
-        raise unreadable(path, "ONNX", ValueError("it names no opset"))
+        raise ValueError("it names no opset")
     return Contents(
         format="onnx",
         path=str(path),

@@ -10,24 +10,42 @@ from typing import Self, final
 
 import numpy as np
 
-from xorexport.errors import MismatchError, UsageError
+from xorexport.errors import EngineError, MismatchError, UsageError, XorexportError, brief
 from xorexport.spec import Artifact, Signature, TensorSpec
 
 
 class Runtime(ABC):
     """An engine in one configuration."""
 
-    @abstractmethod
+    @final
     def open(self, artifact: Artifact, root: Path, *, unsafe: bool = False) -> Session:
-        """Load the artifact from the bundle's folder `root`.
+        """Load the artifact from the bundle's folder `root`, and check its names, order, dtypes and shapes.
 
         Args:
             unsafe: whether Python code inside the file may run; most formats cannot hold any.
 
         Raises:
             EngineUnavailableError: the engine lacks an op that the file needs, or may not run it.
+            EngineError: the engine fails on the file.
             MismatchError: names, order, dtypes or shapes in the file are not those of the manifest.
         """
+        try:
+            session = self._open(artifact, root, unsafe)
+        except XorexportError:
+            raise
+        except Exception as error:
+            raise EngineError(
+                str(root / artifact.path),
+                expected="a file that the engine can load",
+                found=brief(error),
+                remedy="export it again, or copy it whole",
+            ) from error
+        session.check_interface()
+        return session
+
+    @abstractmethod
+    def _open(self, artifact: Artifact, root: Path, unsafe: bool) -> Session:
+        """Load the artifact; whatever the engine raises becomes an `EngineError`."""
 
 
 class Session(ABC):
@@ -82,9 +100,20 @@ class Session(ABC):
         Raises:
             UsageError: an input is missing, unknown, or of another dtype or shape.
             MismatchError: an output is missing, unknown, or of another dtype or shape.
+            EngineError: the engine fails on the inputs.
         """
         _check("input", self._signature.inputs, inputs, UsageError)
-        outputs = self._run({spec.name: inputs[spec.name] for spec in self._signature.inputs})
+        try:
+            outputs = self._run({spec.name: inputs[spec.name] for spec in self._signature.inputs})
+        except XorexportError:
+            raise
+        except Exception as error:
+            raise EngineError(
+                self._artifact.path,
+                expected="inputs that the model takes",
+                found=brief(error),
+                remedy="look at the ranges of the values, or try another engine",
+            ) from error
         _check("output", self._signature.outputs, outputs, MismatchError)
         return {spec.name: outputs[spec.name] for spec in self._signature.outputs}
 

@@ -19,17 +19,14 @@ from xorexport.spec import Artifact, Signature
 class Keras(Runtime):
     """`keras.models.load_model` and `predict_on_batch`, which is `predict` without its pipeline of data."""
 
-    def open(self, artifact: Artifact, root: Path, *, unsafe: bool = False) -> Session:
-        """Load a `.keras` file."""
+    def _open(self, artifact: Artifact, root: Path, unsafe: bool) -> Session:
         try:
             model = load_keras_file(root / artifact.path, unsafe)
         except UnsafeModelError as error:
             raise EngineUnavailableError(
                 artifact.path, expected=error.expected, found=error.found, remedy=error.remedy
             ) from error
-        session = KerasSession(artifact, model)
-        session.check_interface()
-        return session
+        return KerasSession(artifact, model)
 
 
 class KerasSession(Session):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from xorexport.errors import EngineUnavailableError
+from xorexport.errors import EngineUnavailableError, brief
 from xorexport.quiet import quiet
 from xorexport.runtimes.base import Runtime, Session
 from xorexport.spec import Artifact, Signature, TensorSpec
+
+LACKS_OP = re.compile(r"custom op|Select TensorFlow op|Regular TensorFlow ops|builtin opcode", re.IGNORECASE)
+"""How LiteRT says that it lacks an op; everything else is wrong with the file."""
 
 
 class LiteRT(Runtime):
@@ -26,26 +30,12 @@ class LiteRT(Runtime):
     def __init__(self, xnnpack: bool) -> None:
         self._resolver = OpResolverType.BUILTIN if xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
-    def open(self, artifact: Artifact, root: Path, *, unsafe: bool = False) -> Session:
-        """Load a `.tflite` file with built-in ops."""
-        try:
-            with quiet():
-                interpreter = Interpreter(
-                    model_path=str(root / artifact.path),
-                    num_threads=1,
-                    experimental_op_resolver_type=self._resolver,
-                )
-                interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise EngineUnavailableError(
-                artifact.path,
-                expected="ops that LiteRT's built-in kernels have",
-                found=" ".join(str(error).split())[:300],
-                remedy="export the model again with built-in ops only",
-            ) from error
-        session = LiteRTSession(artifact, interpreter)
-        session.check_interface()
-        return session
+    def _open(self, artifact: Artifact, root: Path, unsafe: bool) -> Session:
+        with quiet():
+            interpreter = Interpreter(
+                model_path=str(root / artifact.path), num_threads=1, experimental_op_resolver_type=self._resolver
+            )
+        return LiteRTSession(artifact, interpreter)
 
 
 class LiteRTSession(Session):
@@ -56,23 +46,39 @@ class LiteRTSession(Session):
         self._interpreter = interpreter
         self._inputs = interpreter.get_input_details()
         self._outputs = interpreter.get_output_details()
+        self._shapes: list[tuple[int, ...]] = []
 
     def interface(self) -> Signature:
         """Names, dtypes and shapes of the subgraph's input and output lists."""
         return Signature(inputs=_specs(self._inputs), outputs=_specs(self._outputs))
 
     def _run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        arrays = list(inputs.values())
-        current = [tuple(detail["shape"]) for detail in self._interpreter.get_input_details()]
-        if current != [array.shape for array in arrays]:
-            for detail, array in zip(self._inputs, arrays, strict=True):
-                self._interpreter.resize_tensor_input(detail["index"], array.shape, strict=False)
-            with quiet():
-                self._interpreter.allocate_tensors()
-        for detail, array in zip(self._inputs, arrays, strict=True):
+        shapes = [array.shape for array in inputs.values()]
+        if shapes != self._shapes:
+            self._allocate(shapes)
+        for detail, array in zip(self._inputs, inputs.values(), strict=True):
             self._interpreter.set_tensor(detail["index"], array)
         self._interpreter.invoke()
         return {detail["name"]: self._interpreter.get_tensor(detail["index"]) for detail in self._outputs}
+
+    def _allocate(self, shapes: list[tuple[int, ...]]) -> None:
+        """Make room for inputs of these shapes; only now does LiteRT look at the ops."""
+        self._shapes = []
+        for detail, shape in zip(self._inputs, shapes, strict=True):
+            self._interpreter.resize_tensor_input(detail["index"], shape, strict=False)
+        try:
+            with quiet():
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            if not LACKS_OP.search(str(error)):
+                raise
+            raise EngineUnavailableError(
+                self._artifact.path,
+                expected="ops that LiteRT's built-in kernels have",
+                found=brief(error),
+                remedy="export the model again with built-in ops only",
+            ) from error
+        self._shapes = shapes
 
     def close(self) -> None:
         """Drop the interpreter, which frees its memory."""

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from xorexport.errors import EngineUnavailableError
+from xorexport.errors import EngineUnavailableError, brief
 from xorexport.readers.onnx import tensor_spec
 from xorexport.runtimes.base import Runtime, Session
 from xorexport.spec import Artifact, Signature
@@ -19,16 +19,13 @@ from xorexport.spec import Artifact, Signature
 class OnnxReference(Runtime):
     """The evaluator as onnx ships it."""
 
-    def open(self, artifact: Artifact, root: Path, *, unsafe: bool = False) -> Session:
-        """Load an `.onnx` file."""
+    def _open(self, artifact: Artifact, root: Path, unsafe: bool) -> Session:
         model = onnx.load(root / artifact.path)
         try:
             evaluator = ReferenceEvaluator(model)
         except (NotImplementedError, TypeError) as error:
             raise _lacks(artifact, error) from error
-        session = OnnxReferenceSession(artifact, model, evaluator)
-        session.check_interface()
-        return session
+        return OnnxReferenceSession(artifact, model, evaluator)
 
 
 class OnnxReferenceSession(Session):
@@ -59,6 +56,6 @@ def _lacks(artifact: Artifact, error: Exception) -> EngineUnavailableError:
     return EngineUnavailableError(
         artifact.path,
         expected="ops that onnx's reference evaluator implements",
-        found=" ".join(str(error).split())[:300],
+        found=brief(error),
         remedy="judge by the other engines",
     )

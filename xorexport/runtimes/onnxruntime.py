@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as OpNotImplemented
 
-from xorexport.errors import EngineUnavailableError
+from xorexport.errors import EngineUnavailableError, brief
 from xorexport.runtimes.base import Runtime, Session
 from xorexport.spec import Artifact, Signature, TensorSpec
 
@@ -30,8 +30,7 @@ class OnnxRuntime(Runtime):
         levels = onnxruntime.GraphOptimizationLevel
         self._level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
 
-    def open(self, artifact: Artifact, root: Path, *, unsafe: bool = False) -> Session:
-        """Load an `.onnx` file."""
+    def _open(self, artifact: Artifact, root: Path, unsafe: bool) -> Session:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = self._level
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -44,12 +43,10 @@ class OnnxRuntime(Runtime):
             raise EngineUnavailableError(
                 artifact.path,
                 expected="ops that ONNX Runtime implements",
-                found=" ".join(str(error).split())[:300],
+                found=brief(error),
                 remedy="export with a lower --opset, or judge by the other engines",
             ) from error
-        session = OnnxRuntimeSession(artifact, engine)
-        session.check_interface()
-        return session
+        return OnnxRuntimeSession(artifact, engine)
 
 
 class OnnxRuntimeSession(Session):

@@ -17,8 +17,7 @@ from xorexport.spec import Artifact, Signature, TensorSpec
 class SavedModel(Runtime):
     """`tf.saved_model.load` and the signature that the manifest names."""
 
-    def open(self, artifact: Artifact, root: Path, *, unsafe: bool = False) -> Session:
-        """Load a SavedModel folder."""
+    def _open(self, artifact: Artifact, root: Path, unsafe: bool) -> Session:
         loaded = tf.saved_model.load(str(root / artifact.path))
         key = artifact.details.get("signature", "serving_default")
         if key not in loaded.signatures:
@@ -28,9 +27,7 @@ class SavedModel(Runtime):
                 found=", ".join(loaded.signatures) or "no signature",
                 remedy="export the bundle again",
             )
-        session = SavedModelSession(artifact, loaded, loaded.signatures[key])
-        session.check_interface()
-        return session
+        return SavedModelSession(artifact, loaded, loaded.signatures[key])
 
 
 class SavedModelSession(Session):

@@ -5,20 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from xorexport.bundle import MANIFEST, missing, seal_holds, sha256
+from xorexport.bundle import MANIFEST, manifest_bytes, missing, seal_holds, sha256
 from xorexport.errors import MismatchError
 from xorexport.results import DigestRow, Outcome
 from xorexport.spec import Artifact, FileDigest, Manifest
 
 
-def seal_row(raw: bytes) -> DigestRow:
-    """The manifest's own row: its bytes against its seal."""
-    holds = seal_holds(raw)
-    return DigestRow(
-        path=MANIFEST,
-        outcome=Outcome.PASS if holds else Outcome.FAIL,
-        reason="" if holds else "its bytes are not those that were sealed" if holds is False else "it has no seal",
-    )
+def all_rows(root: Path, raw: bytes, manifest: Manifest) -> tuple[DigestRow, ...]:
+    """The manifest's own row, and if that passes, the rows of the files that it lists.
+
+    Args:
+        raw: the manifest's bytes.
+
+    Raises:
+        BundleError: a listed file is missing or cannot be read.
+    """
+    seal = seal_row(raw)
+    return (seal, *file_rows(root, manifest)) if seal.outcome is Outcome.PASS else (seal,)
+
+
+def seal_row(raw: bytes, problem: str = "") -> DigestRow:
+    """The manifest's own row: its bytes against its seal.
+
+    Args:
+        problem: why it cannot be read, where it cannot.
+    """
+    if seal_holds(raw) and not problem:
+        return DigestRow(path=MANIFEST, outcome=Outcome.PASS)
+    reason = "it has no seal" if seal_holds(raw) is None else "its bytes are not those that were sealed"
+    return DigestRow(path=MANIFEST, outcome=Outcome.FAIL, reason=f"{reason} ({problem})" if problem else reason)
+
+
+def require_seal(root: Path) -> None:
+    """Refuse a manifest that changed after it was sealed.
+
+    Raises:
+        MismatchError: it did.
+    """
+    row = seal_row(manifest_bytes(root))
+    if row.outcome is not Outcome.PASS:
+        raise MismatchError(
+            str(root / MANIFEST),
+            expected="the manifest as it was sealed",
+            found=row.reason,
+            remedy="export the bundle again or restore the file; --no-digests uses it all the same",
+        )
 
 
 def file_rows(root: Path, manifest: Manifest) -> Iterator[DigestRow]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from xorexport.bundle import Bundle, is_cut_off, manifest_bytes, parse_manifest, seal_holds
-from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError
+from xorexport.bundle import Bundle, is_cut_off, manifest_bytes, parse_manifest
+from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError, brief
 from xorexport.registry import ENGINES, FORMATS, check_names, load
 from xorexport.results import Comparison, DigestRow, Outcome, ParityReport, ParityRow
 from xorexport.runtimes.base import Runtime, Session
@@ -68,9 +68,9 @@ def verify_folder(root: Path, selection: Selection, progress: Progress | None = 
         bundle = Bundle(root, parse_manifest(raw, root / "manifest.json"))
     except BundleError as error:
         if _is_damaged(raw, error):
-            return ParityReport(model="", digests=(digests.seal_row(raw),))
+            return ParityReport(model="", digests=(digests.seal_row(raw, error.found),))
         raise
-    rows = (digests.seal_row(raw), *digests.file_rows(root, bundle.manifest)) if selection.digests else ()
+    rows = digests.all_rows(root, raw, bundle.manifest) if selection.digests else ()
     return verify(bundle, selection, rows, progress)
 
 
@@ -105,7 +105,7 @@ def verify(
         model=bundle.manifest.model.name,
         digests=tuple(digest_rows),
         parity=tuple(parity),
-        whole=selection.whole,
+        whole=selection.whole or bool(selection.formats),
         unverified=tuple(artifact.path for artifact in artifacts if artifact.path not in verified),
     )
 
@@ -142,7 +142,7 @@ def _run_engine(bundle: Bundle, artifact: Artifact, name: str, selection: Select
     except XorexportError as error:
         yield _row(artifact, name, Outcome.ERROR, str(error))
     except Exception as error:
-        yield _row(artifact, name, Outcome.ERROR, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        yield _row(artifact, name, Outcome.ERROR, brief(error))
 
 
 def _run_golden(
@@ -218,6 +218,10 @@ def _golden_files(bundle: Bundle) -> set[str]:
 
 
 def _is_damaged(raw: bytes, error: BundleError) -> bool:
-    """Whether an unreadable manifest is one that changed after it was sealed, rather than cut off or another."""
+    """Whether what cannot be read is a manifest that changed, rather than one cut off, a newer one or none at all.
+
+    One changed byte can take only one of the two words away.
+    """
     cause = error.__cause__
-    return seal_holds(raw) is False and isinstance(cause, msgspec.DecodeError) and not is_cut_off(cause)
+    looks_sealed = b'"seal"' in raw or b'"manifest_version"' in raw
+    return looks_sealed and isinstance(cause, (msgspec.DecodeError, UnicodeDecodeError)) and not is_cut_off(cause)
