@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,5 +15,11 @@ PATH = Path(__file__).with_name("manifest.schema.json")
 
 def render() -> bytes:
     """The schema as indented JSON, JSON Schema draft 2020-12."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Manifest)}
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **msgspec.json.schema(Manifest),
+    }
+    for definition in schema["$defs"].values():
+        # Python takes the indentation out of docstrings from 3.13 on.
+        definition["description"] = inspect.cleandoc(definition["description"])
     return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
