@@ -239,7 +239,7 @@ def test_an_interrupted_command_says_so(monkeypatch, capsys):
 
     monkeypatch.setitem(cli.COMMANDS, "inspect", interrupt)
     assert run(["inspect", "x"]) == 130
-    assert capsys.readouterr().err == "xorexport: interrupted; nothing was written\n"
+    assert capsys.readouterr().err == "xorexport: interrupted\n"
 
 
 def test_ctrl_c_during_an_export_leaves_nothing_behind(tmp_path):
@@ -249,5 +249,5 @@ def test_ctrl_c_during_an_export_leaves_nothing_behind(tmp_path):
     result = finish(process)
     assert result.returncode == 130
     assert "Traceback" not in result.stderr
-    assert result.stderr.splitlines()[-1] == "xorexport: interrupted; nothing was written"
+    assert result.stderr.splitlines()[-1] == "xorexport: interrupted"
     assert list(tmp_path.iterdir()) == []

@@ -144,7 +144,7 @@ def test_the_worst_element_is_the_furthest_in_units_of_its_own_tolerance():
     result = compare("y", actual, expected, Tolerance(rtol=0.01, atol=0.0))
     assert result.worst == (0, 1)
     assert result.max_abs == pytest.approx(3.0)
-    assert "expected 10 ± 0.1, found 10.1999998" in result.reason
+    assert "expected 10 +- 0.1, found 10.1999998" in result.reason
 
 
 def test_random_arrays_pass_exactly_where_numpy_says_that_they_are_close():

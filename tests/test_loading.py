@@ -9,7 +9,7 @@ from support import sample_model
 
 from xorexport.errors import ModelError, UsageError
 from xorexport.network.loading import call_function, load_keras_file, load_model, model_name
-from xorexport.network.weights import check_finite, weights_sha256
+from xorexport.network.weights import check_usable, weights_sha256
 
 
 @pytest.fixture
@@ -210,12 +210,12 @@ def test_the_digest_of_the_weights_follows_every_weight_and_nothing_else(saved):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_weight_that_is_not_finite_is_named(value):
     model = sample_model("convnet")
-    check_finite(model)  # raises for none of the good ones
+    check_usable(model)  # raises for none of the good ones
     weight = next(weight for weight in model.weights if "moving_variance" in weight.path)
     values = weight.numpy()
     values[2] = value
     weight.assign(values)
     with pytest.raises(ModelError) as caught:
-        check_finite(model)
+        check_usable(model)
     assert f"{value} in '" in caught.value.found
     assert "moving_variance' at [2]" in caught.value.found

@@ -214,39 +214,6 @@ def test_an_engine_of_another_format_than_the_selected_one_verifies_nothing(xor)
     assert report.exit_code == 2
 
 
-@pytest.mark.parametrize("part", ["artifacts", "golden"])
-def test_a_bundle_with_nothing_to_compare_is_not_verified(copy_of, part):
-    folder = copy_of("xor")
-    rewrite_manifest(folder, lambda content: content.update({part: []}))
-    assert verify_folder(folder, Selection()).exit_code == 2
-
-
-def test_golden_data_without_rows_do_not_pass(copy_of):
-    folder = copy_of("xor")
-
-    def empty(content):
-        content["golden"] = content["golden"][:1]
-        for side in ("inputs", "outputs"):
-            for data in content["golden"][0][side].values():
-                data.update(shape=[0, *data["shape"][1:]], values=[])
-
-    rewrite_manifest(folder, empty)
-    report = verify_folder(folder, Selection(engines=(ONE,)))
-    assert Outcome.PASS not in outcomes(report, ONE)
-    assert report.exit_code == 1
-
-
-@pytest.mark.parametrize("side", ["inputs", "outputs"])
-def test_golden_data_that_lack_a_tensor_do_not_pass(copy_of, side):
-    folder = copy_of("two_by_two")
-    name = {"inputs": "ant", "outputs": "east"}[side]
-    rewrite_manifest(folder, lambda content: [golden[side].pop(name) for golden in content["golden"]])
-    report = verify_folder(folder, Selection(engines=(ONE,)))
-    assert Outcome.PASS not in outcomes(report, ONE)
-    assert report.exit_code != 0
-    assert name in " ".join(row.reason for row in report.parity)
-
-
 @pytest.mark.parametrize("name", ["xor.onnx", "xor.savedmodel/saved_model.pb", "golden/off-corner.inputs.x.bin"])
 def test_a_missing_file_is_an_error_that_names_it(copy_of, name):
     folder = copy_of("xor")

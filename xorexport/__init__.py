@@ -7,7 +7,11 @@ that checks bundles never imports TensorFlow.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
+
+# ONNX Runtime otherwise writes a device's identifier into the user's home as soon as it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

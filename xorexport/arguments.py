@@ -170,3 +170,4 @@ def _predict(commands: Any) -> None:
     command.add_argument("values", nargs="+", metavar="VALUE", help="the row's numbers, one input after another")
     command.add_argument("--engine", metavar="NAME", help=f"one of {', '.join(ENGINES)}")
     command.add_argument("--no-digests", action="store_true", help="use a file even if it changed")
+    command.add_argument("--unsafe", action="store_true", help="run Python code that a .keras file holds")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from xorexport import consistency
 from xorexport.errors import BundleError
 from xorexport.spec import FileDigest, GoldenSet, Manifest, TensorData
 
@@ -59,7 +61,7 @@ class Bundle:
         if data.file is None:
             return np.array(data.values, dtype=data.dtype).reshape(data.shape)
         path = self.root / data.file
-        expected = dtype.itemsize * int(np.prod(data.shape))
+        expected = dtype.itemsize * math.prod(data.shape)
         try:
             raw = path.read_bytes()
         except OSError as error:
@@ -123,6 +125,22 @@ def parse_manifest(raw: bytes, path: Path) -> Manifest:
             found="a file that ends too early" if is_cut_off(error) else f"{error}",
             remedy="export the bundle again, or restore the file",
         ) from error
+
+
+def check_consistent(bundle: Bundle) -> None:
+    """Refuse a manifest that contradicts itself: to be called before anything in the bundle is used.
+
+    Raises:
+        BundleError: it names the first contradiction.
+    """
+    found = next(consistency.problems(bundle.manifest), None)
+    if found is not None:
+        raise BundleError(
+            str(bundle.root / MANIFEST),
+            expected="a manifest that agrees with itself",
+            found=found,
+            remedy="export the bundle again; xorexport does not write such a manifest",
+        )
 
 
 def is_cut_off(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,16 +25,28 @@ def run(argv: Sequence[str]) -> int:
     """Run one command and return its exit code. Every `XorexportError` becomes one line on standard error."""
     try:
         options = arguments.parser().parse_args(argv)
-        return COMMANDS[options.command](options)
+        code = COMMANDS[options.command](options)
+        sys.stdout.flush()
     except XorexportError as error:
         print(f"xorexport: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("xorexport: interrupted; nothing was written", file=sys.stderr)
+        print("xorexport: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return EXIT_TROUBLE
+    except OSError as error:
+        return _output_failed(error)
+    return code
+
+
+def _output_failed(error: OSError) -> int:
+    """End quietly where the reader of standard output has gone, and with a line where it takes no more."""
+    if not isinstance(error, BrokenPipeError):
+        subject = error.filename or "standard output"
+        found = error.strerror or str(error)
+        print(f"xorexport: {subject}: expected a place to write to, found '{found}'; free it", file=sys.stderr)
+    # What is still buffered would fail again at the end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return EXIT_TROUBLE
 
 
 def export(options: argparse.Namespace) -> int:
@@ -80,7 +93,8 @@ def compare(options: argparse.Namespace) -> int:
     first, second = (load_model(source, options.unsafe) for source in (options.first, options.second))
     rows = compare_models(first, second, seed=options.seed)
     outcomes = {row.outcome for row in rows}
-    code = EXIT_MISMATCH if Outcome.FAIL in outcomes else EXIT_OK if Outcome.PASS in outcomes else EXIT_TROUBLE
+    decided = Outcome.PASS in outcomes and Outcome.ERROR not in outcomes
+    code = EXIT_MISMATCH if Outcome.FAIL in outcomes else EXIT_OK if decided else EXIT_TROUBLE
     if options.json:
         _print_json({"exit_code": code, "rows": rows})
     else:
@@ -105,7 +119,7 @@ def predict(options: argparse.Namespace) -> int:
     """`xorexport predict`."""
     from xorexport.prediction import predict as predict_row
 
-    prediction = predict_row(options.bundle, options.values, options.engine, not options.no_digests)
+    prediction = predict_row(options.bundle, options.values, options.engine, not options.no_digests, options.unsafe)
     if options.json:
         _print_json(prediction)
     else:
@@ -162,8 +176,12 @@ def _listener(silent: bool) -> Any:
 def _console() -> Console:
     from rich.console import Console
 
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     # A file or a pipe has no width of its own, and nobody to whom a folded table would be of use.
-    return Console() if sys.stdout.isatty() else Console(width=160)
+    return Output() if sys.stdout.isatty() else Output(width=160)
 
 
 def _print_report(report: ParityReport, as_json: bool) -> None:
@@ -182,9 +200,9 @@ def _print_equivalence(rows: tuple[EquivalenceRow, ...], title: str, code: int) 
 
     console = _console()
     text.equivalence(rows, console, title)
-    console.print(
-        "the models differ" if code == EXIT_MISMATCH else "no difference found" if code == 0 else "not compared"
-    )
+    made = sum(row.outcome in ("PASS", "FAIL") for row in rows)
+    verdict = {EXIT_OK: "no difference found", EXIT_MISMATCH: "the models differ"}.get(code, "not compared")
+    console.print(f"{verdict}, in {made} of {len(rows)} checks", highlight=False)
 
 
 def _print_json(value: Any) -> None:

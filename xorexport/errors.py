@@ -49,6 +49,19 @@ class UsageError(XorexportError):
     """An argument or an option that cannot be meant."""
 
 
+LARGEST_SEED = 2**32 - 1
+
+
+def check_seed(option: str, seed: int) -> None:
+    """Refuse a seed that no random generator takes.
+
+    Raises:
+        UsageError: it is negative or too large.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(option, expected=f"0 to {LARGEST_SEED}", found=str(seed), remedy="choose another number")
+
+
 class ModelError(XorexportError):
     """A model that cannot be read, built or exported as it is."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from xorexport.bundle import Bundle
+from xorexport.bundle import Bundle, check_consistent
 from xorexport.errors import EngineUnavailableError, UsageError
 from xorexport.readers.base import Contents
 from xorexport.registry import FORMATS, load
@@ -48,6 +48,7 @@ def read(format_name: str, path: Path) -> Contents:
 
 
 def _inspect_bundle(bundle: Bundle) -> Inspection:
+    check_consistent(bundle)
     contents, unread = [], {}
     for artifact in bundle.manifest.artifacts:
         try:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from xorexport import __version__, bundle
-from xorexport.errors import ModelError, UsageError
+from xorexport.errors import ModelError, UsageError, check_seed
 from xorexport.exporters.base import Exporter, ExportOptions
 from xorexport.exporters.tracing import Traced, trace
 from xorexport.network import weights
@@ -21,7 +21,7 @@ from xorexport.network.candidates import Candidate, default_network, given_model
 from xorexport.network.signature import decisions_of, predict
 from xorexport.network.training import TrainingSettings
 from xorexport.progress import Listener
-from xorexport.publishing import check_replaceable, staged
+from xorexport.publishing import staged
 from xorexport.registry import FORMATS, check_names, load
 from xorexport.reports import json as json_report
 from xorexport.results import ParityReport
@@ -85,19 +85,20 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
     listener = listener or Listener()
     check_names("--format", request.formats, FORMATS)
     _check_tolerance(request.tolerance)
-    check_replaceable(destination.resolve())
+    check_seed("--samples-seed", request.seed)
     options = ExportOptions(opset=request.opset)
     exporters = {name: load(FORMATS[name].exporter, f"format {name}") for name in request.formats or FORMATS}
     for exporter in exporters.values():
         exporter.check(options)
-    if request.model is None:
-        candidate = default_network(request.architecture, request.training, request.seed, listener)
-    else:
-        candidate = given_model(request.model, request.unsafe, request.seed, listener)
-    weights.check_finite(candidate.model)
-    traced = trace(candidate.model)
     try:
+        # Staged before anything else, so that a destination that cannot be written costs no training.
         with staged(destination) as root:
+            if request.model is None:
+                candidate = default_network(request.architecture, request.training, request.seed, listener)
+            else:
+                candidate = given_model(request.model, request.unsafe, request.seed, listener)
+            weights.check_usable(candidate.model)
+            traced = trace(candidate.model)
             report = _write(request, candidate, traced, exporters, root, listener)
             if report.exit_code:
                 raise _RejectedError(report)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xorexport.bundle import Bundle
+from xorexport.bundle import Bundle, check_consistent
 from xorexport.errors import EngineUnavailableError, UsageError
 from xorexport.registry import ENGINES, check_names, load
 from xorexport.runtimes.base import Runtime
@@ -31,13 +31,16 @@ class Prediction(Struct, frozen=True):
     labels: dict[str, str]
 
 
-def predict(root: Path, values: Sequence[str], engine: str | None = None, check_digests: bool = True) -> Prediction:
+def predict(
+    root: Path, values: Sequence[str], engine: str | None = None, check_digests: bool = True, unsafe: bool = False
+) -> Prediction:
     """Predict for one row.
 
     Args:
         values: the numbers of all inputs, one input after another, row-major.
         engine: a name from the registry, or `None` for the first that is installed.
         check_digests: whether to refuse an artifact that changed since it was exported.
+        unsafe: whether Python code inside a file may run.
 
     Raises:
         MismatchError: the manifest or the artifact changed.
@@ -45,6 +48,7 @@ def predict(root: Path, values: Sequence[str], engine: str | None = None, check_
         EngineUnavailableError: no engine that can run the bundle is installed.
     """
     bundle = Bundle.read(root)
+    check_consistent(bundle)
     if check_digests:
         digests.require_seal(root)
     inputs = parse_row(bundle.manifest.signature.inputs, values)
@@ -64,7 +68,7 @@ def predict(root: Path, values: Sequence[str], engine: str | None = None, check_
             continue
         if check_digests:
             digests.require(root, artifact)
-        with runtime.open(artifact, root) as session:
+        with runtime.open(artifact, root, unsafe=unsafe) as session:
             return _prediction(name, artifact, bundle.manifest, session.run(inputs))
     raise EngineUnavailableError(
         str(root),
@@ -139,5 +143,7 @@ def _prediction(engine: str, artifact: Artifact, manifest: Manifest, outputs: di
 
 
 def _label(output: np.ndarray, decision: Decision, labels: Sequence[str]) -> str | None:
+    if not np.isfinite(output).all():
+        return None
     chosen = int(np.ravel(decide(output, decision))[0])
     return labels[chosen] if chosen < len(labels) else None

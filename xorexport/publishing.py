@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xorexport.bundle import MANIFEST, Bundle
-from xorexport.errors import BundleError
+from xorexport.errors import BundleError, brief
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -29,7 +29,7 @@ def staged(destination: Path) -> Iterator[Path]:
         BundleError: `destination` is something else than a bundle, an empty folder or nothing; or the disk
             cannot be written.
     """
-    destination = destination.resolve()
+    destination = resolved(destination)
     check_replaceable(destination)
     staging = destination.parent / f".{destination.name}.xorexport-{os.getpid()}"
     try:
@@ -47,6 +47,23 @@ def staged(destination: Path) -> Iterator[Path]:
         raise _unwritable(destination, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def resolved(destination: Path) -> Path:
+    """The folder itself, behind any links, so that a link stays one.
+
+    Raises:
+        BundleError: links lead round in a circle, or the path cannot be.
+    """
+    try:
+        return destination.resolve()
+    except (OSError, RuntimeError) as error:
+        raise BundleError(
+            str(destination)[:200],
+            expected="a path that a folder can have",
+            found=brief(error),
+            remedy="choose another folder with -o",
+        ) from error
 
 
 def check_replaceable(destination: Path) -> None:

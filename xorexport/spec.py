@@ -54,7 +54,7 @@ class TensorSpec(Struct, frozen=True, omit_defaults=True):
 
     name: str
     dtype: str
-    shape: tuple[int | None, ...]
+    shape: tuple[Count | None, ...]
     keras_name: str | None = None
 
     def row_size(self) -> int:

@@ -23,7 +23,9 @@ def start() -> None:
     check_backend()
     start_tensorflow()
     with quiet():
-        importlib.import_module("keras")
+        keras = importlib.import_module("keras")
+    # A settings file may say otherwise, and losses and metrics would then compute in another type than the layers.
+    keras.config.set_floatx("float32")
 
 
 def check_backend() -> None:
@@ -32,7 +34,8 @@ def check_backend() -> None:
     Raises:
         UsageError: `KERAS_BACKEND` asks for another backend.
     """
-    wanted = os.environ.setdefault("KERAS_BACKEND", BACKEND)
+    wanted = os.environ.get("KERAS_BACKEND") or BACKEND
+    os.environ["KERAS_BACKEND"] = wanted
     if wanted != BACKEND:
         raise UsageError(
             "environment variable KERAS_BACKEND",

@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import keras
 
 from xorexport.exporters.base import Exporter, ExportOptions
 from xorexport.exporters.tracing import Traced
@@ -21,9 +25,24 @@ class KerasExporter(Exporter):
     suffix = ".keras"
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
-        traced.model.save(path)
+        with untrained(traced.model):
+            traced.model.save(path)
         path.write_bytes(repeatable(path.read_bytes()))
         return {}
+
+
+@contextmanager
+def untrained(model: keras.Model) -> Iterator[None]:
+    """Take what only training needs off a model meanwhile.
+
+    An optimiser's state is twice the size of the weights, and a loss of the user's own could not be loaded again.
+    """
+    compiled, optimizer = model.compiled, getattr(model, "optimizer", None)
+    model.compiled, model.optimizer = False, None
+    try:
+        yield
+    finally:
+        model.compiled, model.optimizer = compiled, optimizer
 
 
 def repeatable(archive: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,10 @@ from xorexport.spec import Signature
 
 SIGNATURE_KEY = "serving_default"
 """The name of the one signature in SavedModel and TFLite files: TensorFlow's own default."""
+
+SCOPE_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
+INNER_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]+$")
+"""What TensorFlow accepts as a scope, and inside of one."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ def trace(model: keras.Model) -> Traced:
         ModelError: the model was never built, or cannot be called in a graph.
     """
     inputs = input_specs(model)
+    _check_layer_names(model)
     names: list[str] = []
     outputs: list[Any] = []
 
@@ -93,3 +99,16 @@ def trace(model: keras.Model) -> Traced:
             remedy="call it once on a batch of tf.zeros in a tf.function to see the layer that fails",
         ) from error
     return Traced(model, Signature(inputs=inputs, outputs=tuple(outputs)), function, concrete)
+
+
+def _check_layer_names(model: keras.Model) -> None:
+    """TensorFlow makes scopes of the layers' names, and says nothing clear where it cannot."""
+    for layer in model._flatten_layers():
+        scope = SCOPE_NAME if layer is model else INNER_SCOPE_NAME
+        if not isinstance(layer, keras.layers.InputLayer) and not scope.match(layer.name):
+            raise ModelError(
+                f"model '{model.name}'",
+                expected="names of ASCII letters, digits and . _ - for the model and its layers",
+                found=f"'{layer.name}'",
+                remedy="rename it",
+            )

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from xorexport import segments
-from xorexport.errors import ModelError, UsageError, XorexportError
+from xorexport.errors import ModelError, UsageError, XorexportError, check_seed
 from xorexport.network import bits
 from xorexport.network.graph import Location, describe_pair, has_graph, layers_in_order
 from xorexport.network.responses import (
@@ -81,6 +81,7 @@ def compare(
         ModelError: a model was never built.
         UsageError: `inputs` are not the first model's inputs, or something is no Keras model.
     """
+    check_seed("--seed", seed)
     _check_built(first, "first")
     _check_built(second, "second")
     weights = _weights_in_order(first), _weights_in_order(second)
@@ -180,7 +181,7 @@ def _compare_gradients(pair: _Pair, seed: int) -> tuple[Outcome, str]:
         for model, side in ((pair.first, first), (pair.second, second))
     ]
     if all(gradient is None for side in results for gradient in side):
-        return Outcome.SKIPPED, "no output depends on a trainable weight"
+        return Outcome.SKIPPED, "no float output depends on a trainable weight"
     for one, other, *found in zip(first, second, *results, strict=True):
         difference = _gradient_difference(found[0], found[1])
         if difference is not None:

@@ -63,13 +63,13 @@ def load_keras_file(path: Path, unsafe: bool = False) -> keras.Model:
             remedy="give --unsafe if you trust where the file comes from",
         )
     try:
-        model = keras.models.load_model(path, safe_mode=not unsafe)
+        model = keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
         raise ModelError(
             str(path),
             expected="a model that Keras can load",
             found=brief(error),
-            remedy="save it again with this version of Keras, or give package.module:function instead",
+            remedy="if it has custom classes, give package.module:function; else save it with this version of Keras",
         ) from error
     return check_model(model, str(path))
 
@@ -86,7 +86,7 @@ def call_function(source: str) -> keras.Model:
         sys.path.insert(0, str(Path.cwd()))
     try:
         function = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # The user's module runs here, and may raise anything.
         raise UsageError(
             f"model '{source}'",
@@ -96,7 +96,7 @@ def call_function(source: str) -> keras.Model:
         ) from error
     try:
         model = function() if callable(function) and not isinstance(function, keras.Model) else function
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ModelError(
             f"model '{source}'",
             expected="a function that returns a model",

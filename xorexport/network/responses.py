@@ -110,7 +110,7 @@ def gradients(
         seed: of the projection.
 
     Returns:
-        One array a weight, of its shape; None where no output depends on it.
+        One array a weight, of its shape; None where no float output depends on it.
     """
     generator = np.random.default_rng(seed)
     with tf.GradientTape() as tape:
@@ -120,7 +120,7 @@ def gradients(
             for output in outputs
             if output.dtype.is_floating
         ]
-        projection = tf.add_n([tf.cast(part, tf.float32) for part in parts])
+        projection = tf.add_n([tf.constant(0.0), *(tf.cast(part, tf.float32) for part in parts)])
     found = tape.gradient(projection, [weight.value for weight in weights])
     return [None if gradient is None else np.asarray(tf.convert_to_tensor(gradient)) for gradient in found]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -126,7 +126,7 @@ def predict(
 
 
 def domains_of(model: keras.Model) -> dict[str, Domain]:
-    """What sensible values of each input are, read off the layers that consume it, by canonical name.
+    """What sensible values of each input are, read off the layers that it reaches, by canonical name.
 
     Token ids stay below the smallest `input_dim` of the embeddings, and pixels are 0 to 255 where the first
     layer rescales. Other inputs keep the default domain of their dtype.
@@ -136,13 +136,34 @@ def domains_of(model: keras.Model) -> dict[str, Domain]:
         return {}
     domains: dict[str, Domain] = {}
     for spec, tensor in zip(input_specs(model), model.inputs, strict=True):
-        consumers = [op for op in functional.operations if _consumes(op, tensor)]
-        vocabularies = [op.input_dim for op in consumers if isinstance(op, keras.layers.Embedding)]
+        reached = list(_reached(functional, tensor))
+        vocabularies = [layer.input_dim for layer in reached if isinstance(layer, keras.layers.Embedding)]
         if vocabularies:
             domains[spec.name] = Domain(low=0, high=min(vocabularies) - 1, integer=True)
-        elif any(isinstance(op, keras.layers.Rescaling) for op in consumers):
+        elif any(isinstance(layer, keras.layers.Rescaling) for layer in reached):
             domains[spec.name] = Domain(low=0.0, high=255.0)
     return domains
+
+
+def _reached(functional: Any, tensor: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """Operations that see the values of a tensor, through those without weights and into nested models."""
+    seen = set() if seen is None else seen
+    if id(tensor) in seen:
+        return
+    seen.add(id(tensor))
+    for operation in functional.operations:
+        for node in operation._inbound_nodes:
+            positions = [index for index, argument in enumerate(node.input_tensors) if argument is tensor]
+            if not positions:
+                continue
+            inner = _functional(operation) if isinstance(operation, keras.Model) else None
+            if inner is not None:
+                yield from _reached(inner, inner.inputs[positions[0]], seen)
+                continue
+            yield operation
+            if not getattr(operation, "weights", None):
+                for output in node.output_tensors:
+                    yield from _reached(functional, output, seen)
 
 
 def decisions_of(model: keras.Model, signature: Signature) -> dict[str, Decision]:
@@ -172,7 +193,3 @@ def _functional(model: keras.Model) -> Any | None:
     if isinstance(model, keras.Sequential):
         return model._functional
     return model if hasattr(model, "output_names") else None
-
-
-def _consumes(operation: Any, tensor: Any) -> bool:
-    return any(tensor is argument for node in operation._inbound_nodes for argument in node.input_tensors)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from xorexport.errors import TrainingError, UsageError
+from xorexport.errors import TrainingError, UsageError, check_seed
 
 LOSSES = ("mean_squared_error", "binary_crossentropy")
 ALIASES = {"mse": "mean_squared_error", "bce": "binary_crossentropy"}
@@ -51,6 +51,7 @@ class TrainingSettings:
         object.__setattr__(self, "loss", ALIASES.get(self.loss, self.loss))
         if self.loss not in LOSSES:
             raise _usage("loss", " or ".join(LOSSES), repr(self.loss), "choose one of them")
+        check_seed("--seed", self.seed)
         if self.max_epochs < 1:
             raise _usage("max_epochs", "at least 1", str(self.max_epochs), "raise --max-epochs")
         if not 0 < self.margin <= 0.5:

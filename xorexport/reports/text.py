@@ -10,8 +10,20 @@ from rich.table import Table
 
 from xorexport.results import EquivalenceRow, Outcome, ParityReport, ParityRow
 
-WIDE = 110
-"""From this many columns on, the table of predictions has room for the worst input."""
+LONG = "what was compared"
+"""The one column whose cells may be broken."""
+COLUMNS = {
+    "engine": 0,
+    "inputs": 0,
+    "outcome": 0,
+    "max abs": 0,
+    "max rel": 0,
+    "ulp": 90,
+    "flips": 0,
+    "ms": 90,
+    "worst input": 110,
+}
+"""Columns of the table of predictions, and how wide the terminal has to be for each."""
 STYLES = {
     Outcome.PASS: "green",
     Outcome.FAIL: "bold red",
@@ -34,7 +46,7 @@ def render(report: ParityReport, console: Console) -> None:
 
 def equivalence(rows: tuple[EquivalenceRow, ...], console: Console, title: str = "Sequential and Functional") -> None:
     """Print the rows of a comparison of two Keras models."""
-    table = _table(title, "check", "outcome", "what was compared")
+    table = _table(title, "check", "outcome", LONG)
     for row in rows:
         table.add_row(row.check, outcome(row.outcome), escape(row.detail))
     console.print(table)
@@ -56,29 +68,30 @@ def _digests(report: ParityReport, console: Console) -> None:
 
 
 def _parity(rows: tuple[ParityRow, ...], console: Console) -> None:
-    wide = console.width >= WIDE
-    table = _table(
-        "Predictions against Keras", "engine", "inputs", "outcome", "max abs", "max rel", "ulp", "flips", "ms"
-    )
-    if wide:
-        table.add_column("worst input")
+    columns = [name for name, least in COLUMNS.items() if console.width >= least]
+    table = _table("Predictions against Keras", *columns)
     artifact = None
     for row in rows:
         if row.artifact != artifact:
             artifact = row.artifact
             table.add_row(f"[bold]{escape(artifact)}[/]")
-        cells = [
-            f"  {row.engine}",
-            "" if row.batch is None else f"{row.golden} by {row.batch}",
-            outcome(row.outcome),
-            _largest(row, "max_abs"),
-            _largest(row, "max_rel"),
-            _integer(row, "max_ulp"),
-            _integer(row, "flips"),
-            "" if row.seconds is None else f"{1000 * row.seconds:.1f}",
-        ]
-        table.add_row(*cells, *([escape(row.worst_input)] if wide else []))
+        cells = _cells(row)
+        table.add_row(*(cells[name] for name in columns))
     console.print(table)
+
+
+def _cells(row: ParityRow) -> dict[str, str]:
+    return {
+        "engine": f"  {row.engine}",
+        "inputs": "" if row.batch is None else f"{escape(row.golden)} by {row.batch}",
+        "outcome": outcome(row.outcome),
+        "max abs": _largest(row, "max_abs"),
+        "max rel": _largest(row, "max_rel"),
+        "ulp": _integer(row, "max_ulp"),
+        "flips": _integer(row, "flips"),
+        "ms": "" if row.seconds is None else f"{1000 * row.seconds:.1f}",
+        "worst input": escape(row.worst_input),
+    }
 
 
 def _reasons(report: ParityReport, console: Console) -> None:
@@ -97,7 +110,8 @@ def _reasons(report: ParityReport, console: Console) -> None:
 def _verdict(report: ParityReport, console: Console) -> None:
     counts = Counter(row.outcome for row in report.rows())
     total = ", ".join(f"{counts[value]} {value}" for value in Outcome if counts[value])
-    words = {0: "[green]everything matches[/]", 1: "[bold red]something does not match[/]"}
+    matches = "what ran matches" if counts[Outcome.SKIPPED] else "everything matches"
+    words = {0: f"[green]{matches}[/]", 1: "[bold red]something does not match[/]"}
     console.print(f"{total}: {words.get(report.exit_code, '[bold red]not verified[/]')}", highlight=False)
 
 
@@ -114,5 +128,5 @@ def _integer(row: ParityRow, field: str) -> str:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, no_wrap=column != LONG)
     return table

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from xorexport.errors import EngineUnavailableError, brief
+from xorexport.errors import EngineUnavailableError, MismatchError, brief
 from xorexport.quiet import quiet
 from xorexport.runtimes.base import Runtime, Session
 from xorexport.spec import Artifact, Signature, TensorSpec
@@ -35,7 +35,34 @@ class LiteRT(Runtime):
             interpreter = Interpreter(
                 model_path=str(root / artifact.path), num_threads=1, experimental_op_resolver_type=self._resolver
             )
+        check_signature(artifact, interpreter)
         return LiteRTSession(artifact, interpreter)
+
+
+def check_signature(artifact: Artifact, interpreter: Any) -> None:
+    """Hold the file's signature, which readers by name use, against its lists, which readers by position use.
+
+    Raises:
+        MismatchError: there is no such signature, or it leads elsewhere.
+    """
+    key = artifact.details.get("signature")
+    listed = (*interpreter.get_input_details(), *interpreter.get_output_details())
+    expected = {detail["name"]: int(detail["index"]) for detail in listed}
+    names = {spec.name for spec in (*artifact.signature.inputs, *artifact.signature.outputs)}
+    if key is None or set(expected) != names:
+        return  # the lists themselves are wrong, which is another check's to say
+    found: dict[str, int] = {}
+    if key in interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner(key)
+        for details in (runner.get_input_details(), runner.get_output_details()):
+            found |= {name: int(detail["index"]) for name, detail in details.items()}
+    if found != expected:
+        raise MismatchError(
+            f"{artifact.path}, signature '{key}'",
+            expected=f"tensors {expected}, as in the file's lists",
+            found=str(found or "no such signature"),
+            remedy="export the bundle again; readers by name would get other tensors than readers by position",
+        )
 
 
 class LiteRTSession(Session):

@@ -15,6 +15,9 @@ from xorexport.readers.onnx import tensor_spec
 from xorexport.runtimes.base import Runtime, Session
 from xorexport.spec import Artifact, Signature
 
+OWN_ERRORS = (NotImplementedError, TypeError, RuntimeError)
+"""What the evaluator raises where it lacks an op, or one for these types; the other engines judge the file."""
+
 
 class OnnxReference(Runtime):
     """The evaluator as onnx ships it."""
@@ -23,7 +26,7 @@ class OnnxReference(Runtime):
         model = onnx.load(root / artifact.path)
         try:
             evaluator = ReferenceEvaluator(model)
-        except (NotImplementedError, TypeError) as error:
+        except OWN_ERRORS as error:
             raise _lacks(artifact, error) from error
         return OnnxReferenceSession(artifact, model, evaluator)
 
@@ -47,7 +50,7 @@ class OnnxReferenceSession(Session):
         try:
             with np.errstate(all="ignore"):
                 results = self._evaluator.run(None, dict(inputs))
-        except NotImplementedError as error:
+        except OWN_ERRORS as error:
             raise _lacks(self._artifact, error) from error
         return dict(zip(self._evaluator.output_names, map(np.asarray, results), strict=True))
 

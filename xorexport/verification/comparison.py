@@ -123,5 +123,5 @@ def _misses(
     count = int(np.count_nonzero(~(difference <= allowed)))
     return (
         f"{count} of {difference.size} values differ; at {[int(index) for index in worst]} "
-        f"expected {expected[worst]:.9g} ± {allowed[worst]:.2g}, found {actual[worst]:.9g}"
+        f"expected {expected[worst]:.9g} +- {allowed[worst]:.2g}, found {actual[worst]:.9g}"
     )

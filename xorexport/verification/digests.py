@@ -82,14 +82,16 @@ def require(root: Path, artifact: Artifact) -> None:
         if row.outcome is not Outcome.PASS:
             raise MismatchError(
                 str(root / file.path),
-                expected=f"sha256 {file.sha256}",
-                found=row.reason.rpartition("found ")[2],
+                expected="the file that was exported",
+                found=f"another one ({row.reason})",
                 remedy="export the bundle again or restore the file; --no-digests uses it all the same",
             )
 
 
 def _file_row(root: Path, file: FileDigest) -> DigestRow:
     path = root / file.path
+    if not path.resolve().is_relative_to(root.resolve()):
+        return DigestRow(path=file.path, outcome=Outcome.FAIL, reason="it is a link that leads out of the bundle")
     try:
         size, digest = path.stat().st_size, sha256(path)
     except OSError as error:
@@ -100,5 +102,5 @@ def _file_row(root: Path, file: FileDigest) -> DigestRow:
     return DigestRow(
         path=file.path,
         outcome=Outcome.FAIL,
-        reason=f"expected sha256 {file.sha256[:12]}…, found {digest[:12]}… ({found})",
+        reason=f"sha256 {digest[:12]}... instead of {file.sha256[:12]}..., {found}",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from xorexport.bundle import Bundle, is_cut_off, manifest_bytes, parse_manifest
+from xorexport.bundle import Bundle, check_consistent, is_cut_off, manifest_bytes, parse_manifest
 from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError, brief
 from xorexport.registry import ENGINES, FORMATS, check_names, load
 from xorexport.results import Comparison, DigestRow, Outcome, ParityReport, ParityRow
@@ -67,10 +67,13 @@ def verify_folder(root: Path, selection: Selection, progress: Progress | None = 
     try:
         bundle = Bundle(root, parse_manifest(raw, root / "manifest.json"))
     except BundleError as error:
-        if _is_damaged(raw, error):
+        if selection.digests and _is_damaged(raw, error):
             return ParityReport(model="", digests=(digests.seal_row(raw, error.found),))
         raise
     rows = digests.all_rows(root, raw, bundle.manifest) if selection.digests else ()
+    if rows and rows[0].outcome is not Outcome.PASS:
+        # Nothing that such a manifest says can be relied on, so nothing that it lists is run.
+        return ParityReport(model=bundle.manifest.model.name, digests=rows)
     return verify(bundle, selection, rows, progress)
 
 
@@ -83,16 +86,17 @@ def verify(
     """Run every selected artifact on every selected engine, unless one of its digests failed.
 
     Raises:
+        BundleError: the manifest contradicts itself.
         UsageError: the bundle holds none of the selected formats, or an engine's format is missing.
     """
-    artifacts = _selected(bundle, selection)
+    check_consistent(bundle)
     broken = {row.path for row in digest_rows if row.outcome is not Outcome.PASS}
-    sealed = "manifest.json" not in broken
+    artifacts = _selected(bundle, selection)
     golden_broken = sorted(broken.intersection(_golden_files(bundle)))
     parity: list[ParityRow] = []
     for artifact in artifacts:
         changed = sorted(path for path in broken if path == artifact.path or path.startswith(f"{artifact.path}/"))
-        blocked = [*([] if sealed else ["manifest.json"]), *changed, *golden_broken]
+        blocked = [*changed, *golden_broken]
         for name in selection.engines_for(artifact):
             if blocked:
                 parity.append(_row(artifact, name, Outcome.SKIPPED, f"not run: digest of {blocked[0]} failed"))
@@ -191,10 +195,12 @@ def _worst_input(results: Sequence[Comparison], golden: GoldenSet, inputs: dict[
     if not measured:
         return ""
     row = max(measured, key=lambda result: result.max_abs or 0.0).worst[0]
+    if row >= len(next(iter(inputs.values()))):
+        return ""  # the model makes more rows than it is given
     if golden.row_names:
         return golden.row_names[row]
     values = np.concatenate([np.atleast_1d(array[row]).ravel()[:3] for array in inputs.values()])
-    return f"row {row}: " + ", ".join(f"{value:.4g}" for value in values[:3]) + ("…" if values.size > 3 else "")
+    return f"row {row}: " + ", ".join(f"{value:.4g}" for value in values[:3]) + ("..." if values.size > 3 else "")
 
 
 def _row(artifact: Artifact, engine: str, outcome: Outcome, reason: str) -> ParityRow:

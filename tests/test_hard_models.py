@@ -1,0 +1,109 @@
+"""Models at which an export could go wrong without a word."""
+
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from tensorflow.lite.tools import flatbuffer_utils
+
+from xorexport.bundle import Bundle
+from xorexport.errors import ModelError
+from xorexport.network.signature import domains_of
+from xorexport.pipeline import ExportRequest, export
+from xorexport.results import Outcome
+from xorexport.verification.verify import Selection, verify_folder
+
+
+def own_loss(expected, found):
+    return ops.mean(ops.abs(expected - found))
+
+
+def test_a_model_compiled_with_a_loss_of_its_own_is_exported_without_it(tmp_path):
+    model = keras.Sequential([keras.Input((3,), name="x"), layers.Dense(2, name="y")])
+    model.compile("adam", loss=own_loss)
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    model.save(tmp_path / "own.keras")
+    for source in (model, str(tmp_path / "own.keras")):
+        assert export(ExportRequest(model=source), tmp_path / "bundle").exit_code == 0
+    assert (model.compiled, model.optimizer is None) == (True, False)
+    (written,) = (tmp_path / "bundle").glob("*.keras")
+    with zipfile.ZipFile(written) as archive:
+        assert not json.loads(archive.read("config.json")).get("compile_config")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "mixed_float16"])
+def test_another_precision_is_refused_and_named(dtype, tmp_path):
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, layers.Dense(2, dtype=dtype, name="y")(x))
+    with pytest.raises(ModelError, match=rf"computes in float32.*found {dtype.removeprefix('mixed_')} in"):
+        export(ExportRequest(model=model), tmp_path / "bundle")
+
+
+def test_tokens_reach_every_row_of_an_embedding_behind_other_layers():
+    ids = keras.Input((6,), dtype="int32", name="ids")
+    inner = keras.Sequential([keras.Input((3, 2), dtype="int32"), layers.Embedding(50, 2), layers.Flatten()])
+    model = keras.Model(ids, layers.Dense(1)(inner(layers.Reshape((3, 2))(ids))))
+    assert domains_of(model)["ids"].high == 49
+    # A layer with weights in between: what comes out of it are no tokens.
+    x = keras.Input((6,), name="x")
+    assert domains_of(keras.Model(x, layers.Embedding(5, 2)(layers.Dense(3)(x)))) == {}
+
+
+def test_more_rows_out_than_in_are_compared_like_any_others(tmp_path):
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, ops.reshape(layers.Dense(4)(x), (-1, 2)))
+    report = export(ExportRequest(model=model, formats=("tflite", "onnx")), tmp_path / "bundle")
+    assert report.exit_code == 0
+    assert all(row.outcome is Outcome.PASS for row in report.parity)
+
+
+def test_an_op_that_only_the_reference_evaluator_lacks_is_a_loud_skip(tmp_path):
+    x = keras.Input((3,), dtype="int32", name="x")
+    model = keras.Model(x, layers.Dense(2)(layers.Flatten()(ops.one_hot(x, 5))))
+    report = export(ExportRequest(model=model, formats=("onnx",)), tmp_path / "bundle")
+    outcomes = {row.engine: row.outcome for row in report.parity}
+    assert outcomes == {
+        "onnxruntime": Outcome.PASS,
+        "onnxruntime-plain": Outcome.PASS,
+        "onnx-reference": Outcome.SKIPPED,
+    }
+    assert report.exit_code == 0
+
+
+def test_height_and_width_may_be_unknown(tmp_path):
+    x = keras.Input((None, None, 3), name="x")
+    model = keras.Model(x, layers.Conv2D(2, 3, padding="same", name="y")(x))
+    report = export(ExportRequest(model=model), tmp_path / "bundle")
+    assert {row.outcome for row in report.parity} == {Outcome.PASS}
+    assert Bundle.read(tmp_path / "bundle").manifest.signature.inputs[0].shape == (None, None, None, 3)
+
+
+def edit(path, change):
+    model = flatbuffer_utils.read_model(str(path))
+    change(model)
+    flatbuffer_utils.write_model(model, str(path))
+
+
+def swap_signature(model):
+    first, second = model.signatureDefs[0].outputs
+    first.tensorIndex, second.tensorIndex = second.tensorIndex, first.tensorIndex
+
+
+def rename_in_signature(model):
+    model.signatureDefs[0].inputs[0].name = b"other"
+
+
+def drop_signature(model):
+    model.signatureDefs = []
+
+
+@pytest.mark.parametrize("change", [swap_signature, rename_in_signature, drop_signature])
+def test_a_tflite_signature_that_leads_elsewhere_fails(copy_of, change):
+    folder = copy_of("two_by_two")
+    edit(folder / "two_by_two.tflite", change)
+    report = verify_folder(folder, Selection(formats=("tflite",), digests=False))
+    assert {row.outcome for row in report.parity} == {Outcome.FAIL}
+    assert report.exit_code == 1
