@@ -354,13 +354,12 @@ def wheel(tmp_path_factory):
 def light(wheel, tmp_path_factory):
     """The programs of a new environment with the wheel and requirements/base.txt alone."""
     environment = tmp_path_factory.mktemp("light") / "venv"
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert uv, "uv is in requirements/dev.txt"
+    uv = Path(sys.executable).with_name("uv")  # the locked one
     scripts = environment / "bin"
     target = ["--python", scripts / "python"]
     for command in [
         ["venv", "--python", sys.executable, environment],
-        ["pip", "sync", *target, "--require-hashes", ROOT / "requirements" / "base.txt"],
+        ["pip", "sync", *target, "--system-certs", "--require-hashes", ROOT / "requirements" / "base.txt"],
         ["pip", "install", *target, "--no-deps", "--offline", wheel],
         ["pip", "check", *target],
     ]:
