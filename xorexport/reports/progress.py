@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -40,7 +41,7 @@ class Terminal(Silent):
 
     def working(self, text: str) -> None:
         """Show what is being done until the next thing is."""
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
             self._clear()
             print(text, end="", file=sys.stderr, flush=True)
             self._line = True
