@@ -52,10 +52,8 @@ def default_network(architecture: Architecture, training: TrainingSettings, seed
     Raises:
         TrainingError: it did not learn the four segments.
     """
-    hidden = ", ".join(str(size) for size in architecture.hidden)
-    listener.step(
-        f"training {architecture.inputs}-{hidden}-{architecture.outputs}, {training.loss}, seed {training.seed}"
-    )
+    sizes = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
+    listener.step(f"training {sizes}, {training.loss}, seed {training.seed}")
     keras.utils.set_random_seed(training.seed)
     sequential, functional = architecture.sequential(), architecture.functional()
     functional.set_weights(sequential.get_weights())
