@@ -124,7 +124,8 @@ def _write(
 ) -> ParityReport:
     """Write a whole bundle into `root` and verify it."""
     info = _model_info(request, candidate, traced.signature)
-    options = ExportOptions(opset=request.opset, metadata=_metadata(info))
+    versions = _versions()
+    options = ExportOptions(opset=request.opset, metadata=_metadata(info, versions))
     artifacts = []
     for format_name, exporter in exporters.items():
         artifact = exporter.export(traced, options, candidate.name, root, format_name)
@@ -138,7 +139,7 @@ def _write(
         artifacts=tuple(artifacts),
         golden=tuple(_golden(candidate, traced.signature, samples, root) for samples in candidate.samples),
         tolerances={Precision.FLOAT32: request.tolerance},
-        versions=_versions(),
+        versions=versions,
         settings=candidate.settings,
     )
     golden_files = bundle.digest_files(root, root / "golden") if (root / "golden").exists() else ()
@@ -212,13 +213,13 @@ def _check_labels(labels: tuple[str, ...], decisions: dict[str, Decision], signa
         )
 
 
-def _metadata(info: ModelInfo) -> dict[str, str]:
+def _metadata(info: ModelInfo, versions: dict[str, str]) -> dict[str, str]:
     """The model's own metadata, for formats that hold text."""
-    versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     properties = {
         "description": info.description,
         "labels": ", ".join(info.labels),
-        "versions": versions,
+        "versions": packages,
         "weights_sha256": info.weights_sha256,
     }
     return {key: value for key, value in properties.items() if value}

@@ -66,10 +66,14 @@ def _tensorflow(target: str) -> Entry:
     return Entry(target, "tensorflow", TENSORFLOW_HINT, prepare="xorexport.tensorflow_start:start_tensorflow")
 
 
+def _base(target: str, requires: str, **options: Any) -> Entry:
+    return Entry(target, requires, BASE_HINT, options)
+
+
 FORMATS: dict[str, Format] = {
     "keras": Format(
         _keras("xorexport.exporters.keras:KerasExporter"),
-        Entry("xorexport.readers.keras:read", "zipfile", BASE_HINT),
+        _base("xorexport.readers.keras:read", "zipfile"),
     ),
     "savedmodel": Format(
         _keras("xorexport.exporters.savedmodel:SavedModelExporter"),
@@ -77,11 +81,11 @@ FORMATS: dict[str, Format] = {
     ),
     "tflite": Format(
         _keras("xorexport.exporters.tflite:TFLiteExporter"),
-        Entry("xorexport.readers.tflite:read", "ai_edge_litert", BASE_HINT),
+        _base("xorexport.readers.tflite:read", "ai_edge_litert"),
     ),
     "onnx": Format(
         _keras("xorexport.exporters.onnx:OnnxExporter"),
-        Entry("xorexport.readers.onnx:read", "onnx", BASE_HINT),
+        _base("xorexport.readers.onnx:read", "onnx"),
     ),
 }
 
@@ -91,26 +95,24 @@ ENGINES: dict[str, Engine] = {
     "litert-xnnpack": Engine(
         "tflite",
         "xnnpack",
-        Entry("xorexport.runtimes.litert:LiteRT", "ai_edge_litert", BASE_HINT, {"xnnpack": True}),
+        _base("xorexport.runtimes.litert:LiteRT", "ai_edge_litert", xnnpack=True),
     ),
     "litert-builtin": Engine(
         "tflite",
         "litert",
-        Entry("xorexport.runtimes.litert:LiteRT", "ai_edge_litert", BASE_HINT, {"xnnpack": False}),
+        _base("xorexport.runtimes.litert:LiteRT", "ai_edge_litert", xnnpack=False),
     ),
     "onnxruntime": Engine(
         "onnx",
         "onnxruntime",
-        Entry("xorexport.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", BASE_HINT, {"optimize": True}),
+        _base("xorexport.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", optimize=True),
     ),
     "onnxruntime-plain": Engine(
         "onnx",
         "onnxruntime",
-        Entry("xorexport.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", BASE_HINT, {"optimize": False}),
+        _base("xorexport.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", optimize=False),
     ),
-    "onnx-reference": Engine(
-        "onnx", "onnx", Entry("xorexport.runtimes.onnx_reference:OnnxReference", "onnx", BASE_HINT)
-    ),
+    "onnx-reference": Engine("onnx", "onnx", _base("xorexport.runtimes.onnx_reference:OnnxReference", "onnx")),
 }
 
 

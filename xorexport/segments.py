@@ -6,7 +6,6 @@ Source: the tutorial "Building a simple Neural Network with Keras and Tensorflow
 
 import numpy as np
 
-FEATURES = ("age: old 0, young 1", "income: middle 0, high 1")
 SEGMENTS = ("old, middle income", "young, middle income", "old, high income", "young, high income")
 LABELS = ("not loyal", "loyal")
 

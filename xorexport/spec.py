@@ -16,6 +16,9 @@ BATCH = "batch"
 """The symbol of the dynamic first dimension in every format that has symbols."""
 
 
+SIGNATURE_KEY = "serving_default"
+"""The name of the one signature in SavedModel and TFLite files: TensorFlow's own default."""
+
 RelativePath = Annotated[str, msgspec.Meta(pattern=r"^(?![/\\])(?![A-Za-z]:)(?!(.*[/\\])?\.\.([/\\]|$))[^\x00]+$")]
 """A path below the bundle's folder, with forward slashes; never one that leads out of it."""
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]

@@ -7,7 +7,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from xorexport.exporters.base import Exporter, ExportOptions
-from xorexport.exporters.tracing import SIGNATURE_KEY, Traced
+from xorexport.exporters.tracing import Traced
+from xorexport.spec import SIGNATURE_KEY
 
 
 class SavedModelExporter(Exporter):

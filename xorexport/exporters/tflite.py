@@ -12,9 +12,9 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from xorexport.errors import ExportError
 from xorexport.exporters.base import Exporter, ExportOptions
-from xorexport.exporters.tracing import SIGNATURE_KEY, Traced
+from xorexport.exporters.tracing import Traced
 from xorexport.quiet import quiet
-from xorexport.spec import TensorSpec
+from xorexport.spec import SIGNATURE_KEY, TensorSpec
 
 
 class TFLiteExporter(Exporter):

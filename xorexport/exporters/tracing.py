@@ -16,9 +16,6 @@ from xorexport.errors import ModelError, XorexportError, brief
 from xorexport.network.signature import call_structure, input_specs, output_specs
 from xorexport.spec import Signature
 
-SIGNATURE_KEY = "serving_default"
-"""The name of the one signature in SavedModel and TFLite files: TensorFlow's own default."""
-
 SCOPE_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
 INNER_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]+$")
 """What TensorFlow accepts as a scope, and inside of one."""

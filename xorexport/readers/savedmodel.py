@@ -12,9 +12,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from xorexport.readers.base import Contents, unreadable
-from xorexport.spec import TensorSpec
-
-SIGNATURE = "serving_default"
+from xorexport.spec import SIGNATURE_KEY, TensorSpec
 
 
 def read(path: Path) -> Contents:
@@ -29,7 +27,7 @@ def read(path: Path) -> Contents:
         graph = message.meta_graphs[0]
     except (OSError, DecodeError, IndexError) as error:
         raise unreadable(path, "SavedModel", error) from error
-    signature = graph.signature_def[SIGNATURE]
+    signature = graph.signature_def[SIGNATURE_KEY]
     nodes = [
         *graph.graph_def.node,
         *(node for fn in graph.graph_def.library.function for node in fn.node_def),

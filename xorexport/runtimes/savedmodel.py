@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from xorexport.errors import MismatchError
 from xorexport.runtimes.base import Runtime, Session
-from xorexport.spec import Artifact, Signature, TensorSpec
+from xorexport.spec import SIGNATURE_KEY, Artifact, Signature, TensorSpec
 
 
 class SavedModel(Runtime):
@@ -19,7 +19,7 @@ class SavedModel(Runtime):
 
     def _open(self, artifact: Artifact, root: Path, unsafe: bool) -> Session:
         loaded = tf.saved_model.load(str(root / artifact.path))
-        key = artifact.details.get("signature", "serving_default")
+        key = artifact.details.get("signature", SIGNATURE_KEY)
         if key not in loaded.signatures:
             raise MismatchError(
                 artifact.path,

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from xorexport.bundle import Bundle, check_consistent, is_cut_off, manifest_bytes, parse_manifest
+from xorexport.bundle import MANIFEST, Bundle, check_consistent, is_cut_off, manifest_bytes, parse_manifest
 from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError, brief
 from xorexport.registry import ENGINES, FORMATS, check_names, load
 from xorexport.results import Comparison, DigestRow, Outcome, ParityReport, ParityRow
 from xorexport.runtimes.base import Runtime, Session
-from xorexport.spec import Artifact, GoldenSet
+from xorexport.spec import Artifact, GoldenSet, Manifest
 from xorexport.verification import comparison, digests
 
 
@@ -65,7 +65,7 @@ def verify_folder(root: Path, selection: Selection, progress: Progress | None = 
     """
     raw = manifest_bytes(root)
     try:
-        bundle = Bundle(root, parse_manifest(raw, root / "manifest.json"))
+        bundle = Bundle(root, parse_manifest(raw, root / MANIFEST))
     except BundleError as error:
         if selection.digests and _is_damaged(raw, error):
             return ParityReport(model="", digests=(digests.seal_row(raw, error.found),))
@@ -137,8 +137,7 @@ def _run_engine(bundle: Bundle, artifact: Artifact, name: str, selection: Select
         runtime: Runtime = load(ENGINES[name].runtime, f"engine {name}")
         with runtime.open(artifact, bundle.root, unsafe=selection.unsafe) as session:
             for golden in bundle.manifest.golden:
-                for batch in golden.batch_sizes:
-                    yield _run_golden(bundle, artifact, name, session, golden, batch)
+                yield from _run_golden(bundle, artifact, name, session, golden)
     except EngineUnavailableError as error:
         yield _row(artifact, name, Outcome.ERROR if name in selection.required else Outcome.SKIPPED, str(error))
     except MismatchError as error:
@@ -150,14 +149,32 @@ def _run_engine(bundle: Bundle, artifact: Artifact, name: str, selection: Select
 
 
 def _run_golden(
-    bundle: Bundle, artifact: Artifact, name: str, session: Session, golden: GoldenSet, batch: int
-) -> ParityRow:
+    bundle: Bundle, artifact: Artifact, name: str, session: Session, golden: GoldenSet
+) -> Iterator[ParityRow]:
+    """A row for every batch size of one golden set, which is read once for all of them."""
     inputs, expected = bundle.golden_arrays(golden.inputs), bundle.golden_arrays(golden.outputs)
-    started = time.perf_counter()
-    actual = run_in_batches(session, inputs, batch)
-    seconds = time.perf_counter() - started
-    manifest = bundle.manifest
-    results = tuple(
+    for batch in golden.batch_sizes:
+        started = time.perf_counter()
+        actual = run_in_batches(session, inputs, batch)
+        seconds = time.perf_counter() - started
+        results = _compare(bundle.manifest, artifact, actual, expected)
+        failed = [result for result in results if result.outcome is not Outcome.PASS]
+        yield msgspec.structs.replace(
+            _row(artifact, name, Outcome.FAIL if failed else Outcome.PASS, ""),
+            golden=golden.name,
+            batch=batch,
+            outputs=results,
+            worst_input=_worst_input(results, golden, inputs),
+            reason="; ".join(f"{result.output}: {result.reason}" for result in failed),
+            seconds=seconds,
+        )
+
+
+def _compare(
+    manifest: Manifest, artifact: Artifact, actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]
+) -> tuple[Comparison, ...]:
+    """Every output against its reference, in the signature's order."""
+    return tuple(
         comparison.compare(
             spec.name,
             actual.get(spec.name),
@@ -166,16 +183,6 @@ def _run_golden(
             manifest.model.decisions.get(spec.name),
         )
         for spec in manifest.signature.outputs
-    )
-    failed = [result for result in results if result.outcome is not Outcome.PASS]
-    return msgspec.structs.replace(
-        _row(artifact, name, Outcome.FAIL if failed else Outcome.PASS, ""),
-        golden=golden.name,
-        batch=batch,
-        outputs=results,
-        worst_input=_worst_input(results, golden, inputs),
-        reason="; ".join(f"{result.output}: {result.reason}" for result in failed),
-        seconds=seconds,
     )
 
 
