@@ -17,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help export verify test test-slow lint format types check bench lock clean FORCE
+.PHONY: help export verify test test-slow lint format types check zoo bench lock clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' Makefile | awk -F: '{ printf "  make %-10s %s\n", $$1, substr($$0, length($$1) + 2) }'
@@ -50,6 +50,9 @@ types: $(READY) ## check the types
 
 check: lint types test ## lint, types and test
 
+zoo: $(READY) ## export and verify a zoo of models, each in a process of its own (ARGS="--help" says what else)
+	@PYTHONPATH=tests $(BIN)/python -m zoo $(ARGS)
+
 bench: $(READY) ## measure the speed, as ratios within one run
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -58,7 +61,8 @@ bench: $(READY) ## measure the speed, as ratios within one run
 COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	--fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links
 lock: $(READY) ## write requirements/*.txt again (ARGS=--upgrade for newer versions)
-	@$(COMPILE) pyproject.toml --group dev requirements/tensorflow.in requirements/dev.in -o requirements/dev.txt $(ARGS)
+	@$(COMPILE) pyproject.toml --group dev requirements/tensorflow.in requirements/dev.in \
+		--excludes requirements/excluded.in -o requirements/dev.txt $(ARGS)
 	@$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/base.txt
 	@echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 

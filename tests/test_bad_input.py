@@ -47,7 +47,7 @@ MODELS = [
     ("unbuilt.keras", ("unbuilt.keras", "never built", "keras.Input")),
     ("lambda.keras", ("lambda.keras", "Lambda", "Python code would run", "--unsafe")),
     ("nan.keras", ("finite weights", "found nan")),
-    ("good.h5", ("good.h5", ".keras file or package.module:function")),
+    ("good.h5", ("good.h5", "a whole model as model.save")),
 ]
 
 
@@ -81,7 +81,7 @@ def test_a_lambda_is_exported_where_that_is_allowed(models, tmp_path, capsys):
         (None, "manifest.json"),
         (b"", "too early"),
         (b'{"manifest_version": 1, "model"', "too early"),
-        (b'{"manifest_version": 2}', "version 2"),
+        (b'{"manifest_version": 3}', "version 3"),
         (b"no json at all", "malformed"),
         (b"\xff\xfe", "malformed"),
     ],

@@ -95,7 +95,9 @@ def test_the_public_functions_for_consumers_work_without_tensorflow(xor):
     assert blocked(code, xor) == "0 xor\n"
 
 
-@pytest.mark.parametrize("module", ["xorexport.network", "xorexport.exporters", "xorexport.pipeline"])
+@pytest.mark.parametrize(
+    "module", ["xorexport.network", "xorexport.tracing", "xorexport.exporters", "xorexport.pipeline"]
+)
 def test_the_blocker_bites(module):
     result = python(f"{BLOCK}import {module}")
     assert result.returncode == 1

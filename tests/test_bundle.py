@@ -142,8 +142,8 @@ def test_a_manifest_cut_off_anywhere_is_refused_in_one_line(small):
 
 
 def test_a_manifest_of_a_newer_version_is_refused_even_if_its_layout_is_unknown(small):
-    (small / "manifest.json").write_text(json.dumps({"manifest_version": 2, "layout": "another"}))
-    with pytest.raises(BundleError, match=r"version 1 or older, found version 2; upgrade xorexport"):
+    (small / "manifest.json").write_text(json.dumps({"manifest_version": 3, "layout": "another"}))
+    with pytest.raises(BundleError, match=r"version 2 or older, found version 3; upgrade xorexport"):
         Bundle.read(small)
 
 

@@ -15,6 +15,14 @@ def artifact(content, **changes):
     content["artifacts"][-1].update(changes)
 
 
+def resize(content, shape):
+    content["artifacts"][-1]["signature"]["inputs"][0].update(shape=shape)
+
+
+def retype(content, dtype):
+    content["artifacts"][-1]["signature"]["inputs"][0].update(dtype=dtype)
+
+
 def golden(content, **changes):
     content["golden"][0].update(changes)
 
@@ -33,7 +41,10 @@ FAULTS = {
     "artifact 'xor.onnx' twice": lambda content: content["artifacts"].append(content["artifacts"][-1]),
     "golden set 'segments' twice": lambda content: content["golden"].append(content["golden"][0]),
     "the format 'onxx'": lambda content: artifact(content, format="onxx"),
-    "another signature": lambda content: artifact(content, signature={"inputs": [], "outputs": []}),
+    "other inputs than the model's": lambda content: artifact(content, signature={"inputs": [], "outputs": []}),
+    "input x float32[batch, 3] instead of x float32[batch, 2]": lambda content: resize(content, [None, 3]),
+    "input x int8[batch, 2] instead of x float32[batch, 2]": lambda content: retype(content, "int8"),
+    "quantised, but without a budget": lambda content: artifact(content, precision="int8"),
     "artifact 'xor.onnx': no files": lambda content: artifact(content, files=[]),
     "the file 'xor.tflite', which is not below it": lambda content: artifact(
         content, files=content["artifacts"][-2]["files"]

@@ -10,8 +10,8 @@ from xorexport.errors import ModelError, UsageError
 from xorexport.network import equivalence
 from xorexport.network.architecture import Architecture
 from xorexport.network.equivalence import compare, compare_training
+from xorexport.network.interface import call_structure
 from xorexport.network.responses import drawn_batches, predictions
-from xorexport.network.signature import call_structure
 from xorexport.network.training import History
 from xorexport.results import Outcome
 

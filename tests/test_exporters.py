@@ -11,7 +11,7 @@ from support import SAMPLE_MODELS, manifest_of, sample_model
 from xorexport.bundle import Bundle
 from xorexport.inspection import read
 from xorexport.registry import ENGINES, load
-from xorexport.verification.verify import run_in_batches
+from xorexport.runtimes.batching import run_rows
 
 INTERFACES = {
     "xor": (["x float32[batch, 2]"], ["y float32[batch, 1]"]),
@@ -113,7 +113,7 @@ def test_any_batch_runs_and_rows_do_not_depend_on_each_other(model, bundles, eng
     expected = {name: array[:6] for name, array in bundle.golden_arrays(golden.outputs).items()}
     with load(ENGINES[engine].runtime, engine).open(artifact, bundle.root) as session:
         for batch in (1, 3, 6, 2):
-            actual = run_in_batches(session, rows, batch)
+            actual = run_rows(session, artifact.signature, rows, batch)
             for name, array in expected.items():
                 np.testing.assert_allclose(actual[name], array, rtol=1e-5, atol=1e-5, err_msg=f"{name} by {batch}")
 
@@ -137,7 +137,7 @@ def test_names_that_had_to_change_are_kept_beside_the_new_ones(bundles):
 
 def test_a_sequential_and_its_functional_twin_get_the_same_signature(bundles):
     from xorexport import to_functional
-    from xorexport.exporters.tracing import trace
+    from xorexport.tracing.trace import trace
 
     sequential = sample_model("convnet")
     signature = trace(to_functional(sequential)).signature
@@ -151,19 +151,34 @@ def test_only_the_formats_that_were_asked_for_are_written(tmp_path):
     assert report.exit_code == 0
     assert {row.format for row in report.parity} == {"onnx"}
     written = {path.name for path in (tmp_path / "bundle").iterdir()}
-    assert written == {"two_by_two.onnx", "golden", "manifest.json", "report.json"}
+    assert written == {"two_by_two.onnx", "manifest.json", "report.json"}
 
 
-def test_a_refused_format_does_not_keep_another_from_being_written(tmp_path):
+def hashing():
+    """Hashes whole numbers, which only SavedModel has an op for."""
+    from keras import Input, Model, layers
+
+    ids = Input((2,), dtype="int32", name="ids")
+    return Model(ids, layers.Dense(3, name="y")(layers.Rescaling(0.1)(layers.Hashing(20, name="buckets")(ids))))
+
+
+def test_a_refused_format_is_named_with_the_layer_and_the_others_are_written_where_asked_for(tmp_path):
     from xorexport.errors import ExportError
     from xorexport.pipeline import ExportRequest, export
 
-    model = sample_model("recurrent")
-    with pytest.raises(ExportError, match=r"tflite export of 'recurrent'.*TensorList") as caught:
+    model = hashing()
+    with pytest.raises(ExportError, match=r"tflite export of .*StringToHashBucketFast in layer 'buckets'") as caught:
         export(ExportRequest(model=model), tmp_path / "all")
     assert caught.value.exit_code == 2
-    assert "/" not in caught.value.found, "a place in this package's source helps nobody"
+    assert "hash before the model" in caught.value.remedy
     assert not (tmp_path / "all").exists()
-    report = export(ExportRequest(model=model, formats=("savedmodel", "onnx")), tmp_path / "some")
-    assert report.exit_code == 0
-    assert {row.engine for row in report.parity} >= {"savedmodel", "onnxruntime"}
+    report = export(ExportRequest(model=model, keep_going=True), tmp_path / "some")
+    assert report.exit_code == 2
+    assert {row.format for row in report.parity} == {"keras", "savedmodel"}
+    assert {row.outcome for row in report.parity} == {"PASS"}
+    manifest = manifest_of(tmp_path / "some")
+    assert [artifact["format"] for artifact in manifest["artifacts"]] == ["keras", "savedmodel"]
+    assert [(refusal["format"], "in layer 'buckets'" in refusal["reason"]) for refusal in manifest["refused"]] == [
+        ("tflite", True),
+        ("onnx", True),
+    ]

@@ -125,9 +125,9 @@ def test_with_digests_no_engine_runs_the_changed_file_and_all_others_run(copy_of
 @pytest.mark.parametrize("format_name", ["keras", "savedmodel"])
 def test_a_model_with_other_weights_fails_in_the_formats_of_tensorflow(copy_of, bundles, tmp_path, format_name):
     from xorexport.exporters.base import ExportOptions
-    from xorexport.exporters.tracing import trace
     from xorexport.registry import FORMATS as REGISTERED
     from xorexport.registry import load
+    from xorexport.tracing.trace import trace
 
     folder = copy_of("two_by_two")
     model = sample_model("two_by_two")

@@ -7,14 +7,19 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from sample_models import randomised
 from tensorflow.lite.tools import flatbuffer_utils
 
 from xorexport.bundle import Bundle
-from xorexport.errors import ModelError
-from xorexport.network.signature import domains_of
+from xorexport.network.domains import domains_of as domains_of_inputs
+from xorexport.network.interface import input_specs
 from xorexport.pipeline import ExportRequest, export
 from xorexport.results import Outcome
 from xorexport.verification.verify import Selection, verify_folder
+
+
+def domains_of(model):
+    return domains_of_inputs(model, input_specs(model))
 
 
 def own_loss(expected, found):
@@ -34,12 +39,25 @@ def test_a_model_compiled_with_a_loss_of_its_own_is_exported_without_it(tmp_path
         assert not json.loads(archive.read("config.json")).get("compile_config")
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "mixed_float16"])
-def test_another_precision_is_refused_and_named(dtype, tmp_path):
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"])
+def test_another_precision_is_kept_where_a_format_has_it_and_noted_where_not(dtype, tmp_path):
     x = keras.Input((3,), name="x")
-    model = keras.Model(x, layers.Dense(2, dtype=dtype, name="y")(x))
-    with pytest.raises(ModelError, match=rf"computes in float32.*found {dtype.removeprefix('mixed_')} in"):
-        export(ExportRequest(model=model), tmp_path / "bundle")
+    hidden = layers.Dense(8, activation="tanh", dtype=dtype)(x)
+    model = randomised(keras.Model(x, layers.Dense(2, dtype=dtype, name="y")(hidden)))
+    report = export(ExportRequest(model=model), tmp_path / "bundle")
+    assert {row.outcome for row in report.parity} == {Outcome.PASS}
+    manifest = Bundle.read(tmp_path / "bundle").manifest
+    assert manifest.model.policy == dtype
+    noted = {artifact.format for artifact in manifest.artifacts if any(dtype in note for note in artifact.notes)}
+    assert noted == ({"tflite"} if dtype == "float64" else {"tflite", "onnx"})
+    # Half precision ends in float32, which holds all of its values; a tolerance of its own says what it is worth.
+    (output,) = manifest.signature.outputs
+    assert output.dtype == ("float64" if dtype == "float64" else "float32")
+    assert manifest.tolerances["float32"].rtol == {"float64": 1e-5}.get(
+        dtype, 16 * 2.0 ** (-8 if "b" in dtype else -11)
+    )
+    largest = max(comparison.max_abs for row in report.parity for comparison in row.outputs if row.format == "onnx")
+    assert (largest > 1e-5) == (dtype != "float64"), "a half-precision model differs from its float32 self"
 
 
 def test_tokens_reach_every_row_of_an_embedding_behind_other_layers():
@@ -60,7 +78,10 @@ def test_more_rows_out_than_in_are_compared_like_any_others(tmp_path):
     assert all(row.outcome is Outcome.PASS for row in report.parity)
 
 
-def test_an_op_that_only_the_reference_evaluator_lacks_is_a_loud_skip(tmp_path):
+def test_an_op_that_only_the_reference_evaluator_lacks_is_a_loud_skip(tmp_path, monkeypatch):
+    from xorexport.runtimes import onnx_reference
+
+    monkeypatch.setattr(onnx_reference, "NEW_OPS", [])
     x = keras.Input((3,), dtype="int32", name="x")
     model = keras.Model(x, layers.Dense(2)(layers.Flatten()(ops.one_hot(x, 5))))
     report = export(ExportRequest(model=model, formats=("onnx",)), tmp_path / "bundle")

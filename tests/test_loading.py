@@ -8,7 +8,7 @@ import pytest
 from support import sample_model
 
 from xorexport.errors import ModelError, UsageError
-from xorexport.network.loading import call_function, load_keras_file, load_model, model_name
+from xorexport.network.loading import call_function, load_model, model_name
 from xorexport.network.weights import check_usable, weights_sha256
 
 
@@ -59,7 +59,7 @@ def test_a_file_that_ends_too_early_is_refused(saved, length):
     raw = path.read_bytes()
     path.write_bytes(raw[:length])
     with pytest.raises(ModelError) as caught:
-        load_keras_file(path)
+        load_model(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -70,7 +70,7 @@ def test_no_length_of_a_file_loads_but_the_whole(saved):
     for length in range(0, len(raw), len(raw) // 60):
         path.write_bytes(raw[:length])
         with pytest.raises(ModelError):
-            load_keras_file(path)
+            load_model(path)
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -100,7 +100,7 @@ def test_a_file_whose_configuration_is_something_else_is_refused(saved, tmp_path
         for entry in source.namelist():
             target.writestr(entry, config if entry == "config.json" else source.read(entry))
     with pytest.raises(ModelError, match=r"odd\.keras"):
-        load_keras_file(tmp_path / "odd.keras")
+        load_model(tmp_path / "odd.keras")
 
 
 def with_lambda():
@@ -115,8 +115,8 @@ def nested_lambda():
 def test_code_in_a_file_is_not_run_unless_it_may(saved, build):
     path = saved(build())
     with pytest.raises(ModelError, match=r"Lambda layer, whose Python code would run.*--unsafe"):
-        load_keras_file(path)
-    loaded = load_keras_file(path, unsafe=True)
+        load_model(path)
+    loaded = load_model(path, unsafe=True)
     assert loaded.predict(np.float32([[1, 2]]), verbose=0).shape[0] == 1
 
 
@@ -124,13 +124,13 @@ def test_code_in_a_file_is_not_run_unless_it_may(saved, build):
 def test_a_lambda_as_an_activation_is_refused_since_keras_cannot_read_it_back(saved, unsafe):
     model = keras.Sequential([keras.Input((2,), name="x"), keras.layers.Activation(lambda x: x * 3, name="y")])
     with pytest.raises(ModelError, match=r"a model that Keras can load"):
-        load_keras_file(saved(model), unsafe)
+        load_model(saved(model), unsafe)
 
 
 def test_a_model_that_was_never_built_is_refused_from_a_file_and_from_a_function(saved, module):
     path = saved(keras.Sequential([keras.layers.Dense(2)]))
     with pytest.raises(ModelError, match=r"never built.*keras\.Input"):
-        load_keras_file(path)
+        load_model(path)
     name = module("def build():\n    return keras.Sequential([layers.Dense(2)])")
     with pytest.raises(ModelError, match=r"never built.*keras\.Input"):
         call_function(f"{name}:build")
@@ -179,9 +179,9 @@ def test_a_module_that_cannot_be_imported_is_refused(module, code):
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("source", ["model.h5", "model", "some/folder", ""])
+@pytest.mark.parametrize("source", ["model.txt", "model", "some/folder", ""])
 def test_what_is_neither_file_nor_function_is_refused(source):
-    with pytest.raises(UsageError, match=r"expected a \.keras file or package\.module:function"):
+    with pytest.raises(UsageError, match=r"expected a \.keras, .* or package\.module:function, found neither"):
         load_model(source)
 
 
@@ -196,7 +196,7 @@ def test_the_bundles_files_are_called_as_the_file_or_the_function():
 def test_the_digest_of_the_weights_follows_every_weight_and_nothing_else(saved):
     model = sample_model("convnet")
     before = weights_sha256(model)
-    assert weights_sha256(load_keras_file(saved(model))) == before
+    assert weights_sha256(load_model(saved(model))) == before
     for weight in model.weights:
         values = weight.numpy()
         changed = values.copy()

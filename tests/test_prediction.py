@@ -1,14 +1,15 @@
-"""Prediction for one row: every engine says the same, and what cannot be meant is refused."""
+"""Prediction: every engine says the same for one row and for many, and what cannot be meant is refused."""
 
 import numpy as np
+import onnx
 import pytest
 from support import rewrite_manifest
 
 from xorexport.bundle import Bundle
 from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError
-from xorexport.prediction import parse_row, predict
+from xorexport.prediction import BATCH, Choice, _labels, parse_row, predict, predict_inputs
 from xorexport.registry import ENGINES, Engine, Entry
-from xorexport.spec import TensorSpec
+from xorexport.spec import Decision, TensorSpec
 
 ROWS = {("0", "0"): "not loyal", ("1", "0"): "loyal", ("0", "1"): "loyal", ("1", "1"): "not loyal"}
 
@@ -169,3 +170,144 @@ def test_a_softmax_is_labelled_by_its_largest_class(copy_of):
         prediction = predict(folder, [str(value) for value in images[row].ravel()], "onnxruntime")
         assert prediction.labels == {"species": ("cat", "dog", "owl")[int(expected[row].argmax())]}
         np.testing.assert_allclose(prediction.outputs["species"], expected[row], rtol=1e-5, atol=1e-5)
+
+
+# Many rows.
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_engine_predicts_many_rows_of_any_signature(any_bundle, tmp_path, engine):
+    bundle = Bundle.read(any_bundle)
+    golden = bundle.manifest.golden[1]
+    inputs, expected = (
+        {name: np.concatenate([array] * 3) for name, array in bundle.golden_arrays(tensors).items()}
+        for tensors in (golden.inputs, golden.outputs)
+    )
+    np.savez(tmp_path / "in.npz", **inputs)
+    predictions = predict_inputs(any_bundle, tmp_path / "in.npz", Choice(engine))
+    assert predictions.engine == engine
+    assert predictions.rows == len(next(iter(inputs.values()))) > BATCH
+    assert list(predictions.outputs) == list(expected)
+    for name, array in expected.items():
+        np.testing.assert_allclose(predictions.outputs[name], array, rtol=1e-5, atol=1e-5)
+
+
+def test_every_row_has_its_label(xor, tmp_path):
+    rows = np.float32([[0, 0], [np.nan, 0], [1, 0], [1, 1], [0, 1]])
+    np.save(tmp_path / "in.npy", rows)
+    labels = predict_inputs(xor, tmp_path / "in.npy", Choice("onnxruntime")).labels
+    assert labels == {"y": ("not loyal", None, "loyal", "not loyal", "loyal")}
+
+
+def test_a_row_that_chooses_several_classes_has_no_label():
+    per_pixel = np.zeros((2, 3, 4), "float32")
+    assert _labels(per_pixel, Decision.ARGMAX, ("a", "b")) == ()
+    assert _labels(per_pixel[:, 0], Decision.ARGMAX, ("a", "b")) == ("a", "a")
+    assert _labels(np.eye(4, dtype="float32")[1:3], Decision.ARGMAX, ("a", "b")) == ("b", None)
+
+
+def rewritten(folder, change, **fields):
+    """Changes the ONNX file of a bundle, and its signature in the manifest; neither is sealed again."""
+    path = next(folder.glob("*.onnx"))
+    model = onnx.load(path)
+    change(model)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+    def revise(content):
+        (artifact,) = (one for one in content["artifacts"] if one["format"] == "onnx")
+        for side in ("inputs", "outputs"):
+            for spec in artifact["signature"][side]:
+                spec.update(fields[spec["name"]])
+
+    rewrite_manifest(folder, revise)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "onnx-reference"])
+@pytest.mark.parametrize("rows", [1, 3, 4, 6])
+def test_a_fixed_batch_is_filled_up(copy_of, tmp_path, engine, rows):
+    folder = copy_of("xor")
+
+    def fix(model):
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = 4
+
+    rewritten(folder, fix, x={"shape": [4, 2]}, y={"shape": [4, 1]})
+    points = np.float32([[0, 1], [1, 1], [0, 0], [1, 0], [0.3, -2], [0, 1]])[:rows]
+    np.save(tmp_path / "in.npy", points)
+    fixed = predict_inputs(folder, tmp_path / "in.npy", Choice(engine, digests=False))
+    free = predict_inputs(folder, tmp_path / "in.npy", Choice("litert-builtin", digests=False))
+    assert fixed.outputs["y"].shape == (rows, 1)
+    np.testing.assert_allclose(fixed.outputs["y"], free.outputs["y"], atol=1e-5)
+    assert fixed.labels == free.labels
+
+
+def test_a_quantised_artifact_takes_and_returns_the_models_numbers(copy_of, tmp_path):
+    folder = copy_of("xor")
+
+    def quantise(model):
+        graph = model.graph
+        for node in graph.node:
+            node.input[:] = ["x_float" if name == "x" else name for name in node.input]
+            node.output[:] = ["y_float" if name == "y" else name for name in node.output]
+        scales = {"xs": np.float32(0.25), "xz": np.int8(3), "ys": np.float32(1 / 256), "yz": np.int8(-128)}
+        graph.initializer.extend(onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in scales.items())
+        graph.node.insert(0, onnx.helper.make_node("DequantizeLinear", ["x", "xs", "xz"], ["x_float"]))
+        graph.node.append(onnx.helper.make_node("QuantizeLinear", ["y_float", "ys", "yz"], ["y"]))
+        for value in (graph.input[0], graph.output[0]):
+            value.type.tensor_type.elem_type = onnx.TensorProto.INT8
+
+    ends = {"x": {"scale": 0.25, "zero_point": 3}, "y": {"scale": 1 / 256, "zero_point": -128}}
+    rewritten(folder, quantise, **{name: {"dtype": "int8", "quantization": end} for name, end in ends.items()})
+    np.save(tmp_path / "in.npy", np.float32([[0, 1], [1, 1], [0.3, 0.95]]))
+    np.save(tmp_path / "near.npy", np.float32([[0, 1], [1, 1], [0.25, 1]]))
+    integers = predict_inputs(folder, tmp_path / "in.npy", Choice("onnxruntime", digests=False))
+    floats = predict_inputs(folder, tmp_path / "near.npy", Choice("litert-builtin", digests=False))
+    assert integers.outputs["y"].dtype == "float32"
+    np.testing.assert_allclose(integers.outputs["y"], floats.outputs["y"], atol=1 / 256)
+    assert integers.labels["y"][:2] == ("loyal", "not loyal")
+
+
+def test_dimensions_that_only_one_format_fixes_choose_another_engine(copy_of, tmp_path):
+    folder = copy_of("xor")
+
+    def widen(content):
+        content["signature"]["inputs"][0]["shape"] = [None, None]
+        for artifact in content["artifacts"]:
+            if artifact["format"] == "tflite":
+                artifact["signature"]["inputs"][0]["shape"] = [None, 5]
+
+    rewrite_manifest(folder, widen)
+    np.save(tmp_path / "in.npy", np.float32([[0, 1]]))
+    assert predict_inputs(folder, tmp_path / "in.npy", Choice()).engine == "onnxruntime"
+    with pytest.raises(
+        UsageError, match=r"x float32\[batch, 5\], which is fixed in xor.tflite, found the shape \[1, 2\]"
+    ):
+        predict_inputs(folder, tmp_path / "in.npy", Choice("litert-builtin"))
+
+
+def test_float32_is_chosen_among_several_precisions_unless_another_is_named(copy_of, tmp_path):
+    folder = copy_of("xor")
+
+    def add(content):
+        (onnx_,) = (one for one in content["artifacts"] if one["format"] == "onnx")
+        half = {
+            **onnx_,
+            "precision": "float16",
+            "budget": [{"output": "y", "rows": 4, "max_abs": 0.0, "mean_abs": 0.0, "snr_db": None, "limit": 1e-3}],
+            "path": "half.onnx",
+            "files": [{**onnx_["files"][0], "path": "half.onnx"}],
+        }
+        content["artifacts"].insert(0, half)
+
+    (folder / "half.onnx").write_bytes((folder / "xor.onnx").read_bytes())
+    rewrite_manifest(folder, add)
+    assert predict(folder, ("0", "1"), "onnxruntime").artifact == "xor.onnx"
+    assert predict(folder, ("0", "1"), "onnxruntime", precision="float16").artifact == "half.onnx"
+    assert predict(folder, ("0", "1"), precision="float16").artifact == "half.onnx"
+    with pytest.raises(EngineUnavailableError, match=r"an artifact for litert-builtin in float16"):
+        predict(folder, ("0", "1"), "litert-builtin", precision="float16")
+    with pytest.raises(UsageError, match=r"--precision.*did you mean 'float16'"):
+        predict(folder, ("0", "1"), precision="flaot16")
+    rewrite_manifest(folder, lambda content: content["artifacts"].pop())
+    assert predict(folder, ("0", "1"), "onnxruntime").artifact == "half.onnx"

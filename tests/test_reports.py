@@ -118,7 +118,7 @@ def test_the_contents_of_a_bundle_are_shown(xor):
     console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     contents.render(inspect(xor), console)
     shown = console.export_text()
-    for part in ("xor, manifest version 1", "x float32[batch, 2]", "MatMul x2", "FULLY_CONNECTED x2", "Dense x2"):
+    for part in ("xor, manifest version 2", "x float32[batch, 2]", "MatMul x2", "FULLY_CONNECTED x2", "Dense x2"):
         assert part in shown
     assert f"onnx, {(xor / 'xor.onnx').stat().st_size:,} bytes" in shown
 

@@ -34,7 +34,7 @@ def test_the_default_manifest_follows_the_schema(validator, xor):
         lambda content: content.pop("seal"),
         lambda content: content.pop("golden"),
         lambda content: content.update(surprise=1),
-        lambda content: content.update(manifest_version=2),
+        lambda content: content.update(manifest_version=3),
         lambda content: content["model"].update(parameters="65"),
         lambda content: content["model"]["decisions"].update(y="guess"),
         lambda content: content["artifacts"][0].update(precision="float8"),

@@ -10,11 +10,22 @@ import pytest
 from keras import layers
 from support import sample_model
 
+from xorexport.bundle import Bundle
 from xorexport.errors import ModelError
-from xorexport.exporters.tracing import trace
-from xorexport.network.signature import canonical_names, decisions_of, domains_of, input_specs, predict
+from xorexport.network.domains import decisions_of
+from xorexport.network.domains import domains_of as domains_of_inputs
+from xorexport.network.interface import input_specs, interface_of
+from xorexport.network.names import canonical_names
+from xorexport.network.signature import predict
+from xorexport.results import Outcome
 from xorexport.samples import Domain
-from xorexport.spec import Decision
+from xorexport.spec import Decision, TensorSpec
+from xorexport.tracing.trace import trace
+
+
+def domains_of(model):
+    return domains_of_inputs(model, input_specs(model))
+
 
 # Names.
 
@@ -66,13 +77,19 @@ def test_an_input_may_have_any_name_that_keras_allows(name, tmp_path):
     assert len({row.format for row in report.parity}) == 4
 
 
-@pytest.mark.parametrize("name", ["my layer", "größe"])
-def test_a_layer_whose_name_tensorflow_cannot_hold_is_named(name):
+@pytest.mark.parametrize("name", ["my layer", "größe", "a[0]", "_x", "1 2"])
+def test_layers_whose_names_tensorflow_cannot_hold_keep_them_in_keras_alone(name, tmp_path):
+    from xorexport.pipeline import ExportRequest, export
+
     x = keras.Input((3,), name="x")
-    model = keras.Model(x, layers.Dense(2, name=name)(x), name="m")
-    with pytest.raises(ModelError) as caught:
-        trace(model)
-    assert name in str(caught.value)
+    hidden = layers.Dense(4, activation="tanh", name=f"{name} too")(x)
+    model = keras.Model(x, layers.Dense(2, name=name)(hidden), name="a model")
+    report = export(ExportRequest(model=model), tmp_path / "bundle")
+    assert {row.outcome for row in report.parity} == {Outcome.PASS}
+    assert len({row.format for row in report.parity}) == 4
+    (output,) = Bundle.read(tmp_path / "bundle").manifest.signature.outputs
+    assert re.fullmatch(r"[A-Za-z]\w*", output.name, re.ASCII)
+    assert output.keras_name == name == model.layers[-1].name
 
 
 def test_no_number_that_keras_counts_up_is_in_the_signature():
@@ -103,7 +120,7 @@ def test_inputs_in_a_dict_keep_the_names_of_their_inputs():
     signature = trace(model).signature
     arrays = {"a": np.float32([[1, 2]]), "b": np.float32([[3, 4, 5]])}
     expected = model.predict(arrays, verbose=0)
-    np.testing.assert_array_equal(predict(model, signature, arrays)["y"], expected)
+    np.testing.assert_array_equal(predict(model, interface_of(model), signature, arrays)["y"], expected)
     assert {spec.name: spec.shape for spec in signature.inputs} == {"a": (None, 2), "b": (None, 3)}
 
 
@@ -130,15 +147,14 @@ class Subclassed(keras.Model):
         return self.dense(x)
 
 
-def test_a_model_without_recorded_inputs_is_refused_with_a_way_out():
+def test_a_subclassed_model_has_the_inputs_of_its_first_call():
     model = Subclassed()
-    with pytest.raises(ModelError, match=r"never built"):
+    with pytest.raises(ModelError, match=r"never built; .*--signature"):
         input_specs(model)
-    model(np.zeros((1, 3), np.float32))
-    with pytest.raises(ModelError, match=r"without recorded inputs; .*keras\.Model\(x, model\(x\)\)"):
-        input_specs(model)
-    x = keras.Input((3,), name="x")
-    assert trace(keras.Model(x, model(x))).signature.inputs[0].name == "x"
+    model(np.zeros((5, 3), np.float32))
+    assert [spec.describe() for spec in input_specs(model)] == ["x float32[batch, 3]"]
+    given = TensorSpec(name="tokens", dtype="int32", shape=(None, 3))
+    assert interface_of(model, [given]).inputs == (given,)
 
 
 def test_a_layer_that_fails_in_a_graph_is_reported_in_one_line():

@@ -19,7 +19,7 @@ from xorexport.spec import FileDigest, GoldenSet, Manifest, TensorData
 
 MANIFEST = "manifest.json"
 REPORT = "report.json"
-MANIFEST_VERSION: Literal[1] = 1
+MANIFEST_VERSION: Literal[2] = 2
 INLINE_LIMIT = 64
 """Tensors of up to this many elements stand in the manifest itself."""
 

@@ -15,7 +15,9 @@ from xorexport.errors import EXIT_MISMATCH, EXIT_OK, EXIT_TROUBLE, UsageError, X
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from xorexport.prediction import Predictions
     from xorexport.results import EquivalenceRow, ParityReport
+    from xorexport.spec import Precision, Tolerance
 
 INTERRUPTED = 130
 """What shells return for a program that Ctrl-C ended."""
@@ -60,6 +62,8 @@ def export(options: argparse.Namespace) -> int:
     if not options.json:
         if report.exit_code == EXIT_OK:
             print(f"{options.output} is complete.")
+        elif request.keep_going and report.passed:
+            print(f"{options.output} is complete but for what is named above.", file=sys.stderr)
         else:
             print(f"{options.output} was not written, because of the rows above.", file=sys.stderr)
     return report.exit_code
@@ -67,6 +71,7 @@ def export(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """`xorexport verify`."""
+    from xorexport.verification.single import DEFAULT, check_no_single_file, verify_file
     from xorexport.verification.verify import Selection, verify_folder
 
     selection = Selection(
@@ -75,9 +80,22 @@ def verify(options: argparse.Namespace) -> int:
         required=tuple(options.require),
         digests=not options.no_digests,
         unsafe=options.unsafe,
+        imports=tuple(options.imports),
     )
+    tolerance = _tolerance(options.rtol, options.atol)
     with _listener(options.json) as listener:
-        report = verify_folder(options.bundle, selection, listener.working)
+        if options.golden is not None:
+            report = verify_file(options.bundle, options.golden, selection, tolerance or DEFAULT, listener.working)
+        elif tolerance is None:
+            check_no_single_file(options.bundle)
+            report = verify_folder(options.bundle, selection, listener.working)
+        else:
+            raise UsageError(
+                "--rtol and --atol",
+                expected="them together with --golden",
+                found="a bundle, whose manifest says how exact predictions have to be",
+                remedy="leave them out",
+            )
     if options.report:
         _write_report(report, options.report, options.bundle)
     _print_report(report, options.json)
@@ -90,7 +108,9 @@ def compare(options: argparse.Namespace) -> int:
     from xorexport.network.loading import load_model
     from xorexport.results import Outcome
 
-    first, second = (load_model(source, options.unsafe) for source in (options.first, options.second))
+    first, second = (
+        load_model(source, options.unsafe, tuple(options.imports)) for source in (options.first, options.second)
+    )
     rows = compare_models(first, second, seed=options.seed)
     outcomes = {row.outcome for row in rows}
     decided = Outcome.PASS in outcomes and Outcome.ERROR not in outcomes
@@ -117,15 +137,28 @@ def inspect(options: argparse.Namespace) -> int:
 
 def predict(options: argparse.Namespace) -> int:
     """`xorexport predict`."""
-    from xorexport.prediction import predict as predict_row
+    from xorexport import prediction
+    from xorexport.reports import predictions as shown
 
-    prediction = predict_row(options.bundle, options.values, options.engine, not options.no_digests, options.unsafe)
-    if options.json:
-        _print_json(prediction)
+    if bool(options.values) == (options.input is not None):
+        raise UsageError(
+            "command line of xorexport predict",
+            expected="the values of one row, or --input",
+            found="both" if options.values else "neither",
+            remedy="see xorexport predict --help",
+        )
+    if options.output:
+        shown.check_target(options.output, options.bundle)
+    choice = prediction.Choice(
+        options.engine, options.precision, not options.no_digests, options.unsafe, tuple(options.imports)
+    )
+    if options.input is None:
+        predictions = prediction.predict_values(options.bundle, options.values, choice)
     else:
-        for name, values in prediction.outputs.items():
-            label = f"  ({prediction.labels[name]})" if name in prediction.labels else ""
-            print(f"{name} = {', '.join(f'{value:.6g}' for value in values)}{label}")
+        predictions = prediction.predict_inputs(options.bundle, options.input, choice)
+    if options.output:
+        shown.write(predictions, options.output)
+    _print_predictions(predictions, options)
     return EXIT_OK
 
 
@@ -140,9 +173,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 def _request(options: argparse.Namespace) -> Any:
     from xorexport.network.architecture import Architecture
+    from xorexport.network.interface import parse_spec
     from xorexport.network.training import TrainingSettings
     from xorexport.pipeline import ExportRequest
-    from xorexport.spec import Tolerance
 
     training = {"loss": options.loss, "seed": options.seed, "max_epochs": options.max_epochs}
     given = {name: value for name, value in training.items() if value is not None}
@@ -159,12 +192,40 @@ def _request(options: argparse.Namespace) -> Any:
         architecture=Architecture(hidden=tuple(options.hidden)) if options.hidden else Architecture(),
         training=TrainingSettings(**given),
         opset=options.opset,
-        tolerance=Tolerance(rtol=options.rtol, atol=options.atol),
+        precisions=_precisions(options.precision),
+        samples=options.samples,
+        integer_ends=options.integer_ends,
+        max_error=options.max_error,
+        max_flips=options.max_flips,
+        inputs=tuple(parse_spec(text) for text in options.signature),
+        tolerance=_tolerance(options.rtol, options.atol),
         seed=options.samples_seed,
         description=options.description,
         labels=tuple(options.labels),
+        preprocessing=options.preprocessing,
+        postprocessing=options.postprocessing,
+        keep_going=options.keep_going,
         unsafe=options.unsafe,
+        imports=tuple(options.imports),
     )
+
+
+def _precisions(names: Sequence[str]) -> tuple[Precision, ...]:
+    """Precisions by name; float32 where none is given."""
+    from xorexport.registry import check_names
+    from xorexport.spec import Precision
+
+    check_names("--precision", names, list(Precision))
+    return tuple(dict.fromkeys(map(Precision, names))) or (Precision.FLOAT32,)
+
+
+def _tolerance(rtol: float | None, atol: float | None) -> Tolerance | None:
+    """What the user gave, filled up with the default; `None` where nothing was given."""
+    from xorexport.spec import Tolerance
+
+    if rtol is None and atol is None:
+        return None
+    return Tolerance(rtol=1e-5 if rtol is None else rtol, atol=1e-5 if atol is None else atol)
 
 
 def _listener(silent: bool) -> Any:
@@ -203,6 +264,24 @@ def _print_equivalence(rows: tuple[EquivalenceRow, ...], title: str, code: int) 
     made = sum(row.outcome in ("PASS", "FAIL") for row in rows)
     verdict = {EXIT_OK: "no difference found", EXIT_MISMATCH: "the models differ"}.get(code, "not compared")
     console.print(f"{verdict}, in {made} of {len(rows)} checks", highlight=False)
+
+
+def _print_predictions(predictions: Predictions, options: argparse.Namespace) -> None:
+    """One row's values as they are; many rows a line each, or where they went to if that is a file."""
+    from xorexport.prediction import flattened
+    from xorexport.reports import predictions as shown
+
+    single = options.input is None
+    if options.json:
+        _print_json(flattened(predictions) if single else shown.document(predictions))
+        return
+    for note in predictions.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if options.output:
+        print(shown.written(predictions, options.output))
+        return
+    for line in shown.row_lines(flattened(predictions)) if single else shown.lines(predictions):
+        print(line)
 
 
 def _print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from xorexport.registry import FORMATS
-from xorexport.spec import Artifact, GoldenSet, Manifest, Signature, TensorData, TensorSpec
+from xorexport.spec import Artifact, GoldenSet, Manifest, Precision, Signature, TensorData, TensorSpec
 
 DTYPE_KINDS = "fiub"
 """Floats, integers, unsigned integers, truth values."""
@@ -53,9 +53,11 @@ def _signature(signature: Signature) -> Iterator[str]:
 def _artifact(artifact: Artifact, manifest: Manifest) -> Iterator[str]:
     if artifact.format not in FORMATS:
         yield f"the format '{artifact.format}', of which this version knows nothing"
-    if artifact.signature != manifest.signature:
-        yield "another signature than the model's"
-    if artifact.precision not in manifest.tolerances:
+    yield from _holds(artifact.signature, manifest.signature)
+    outputs = [spec.name for spec in manifest.signature.outputs]
+    if artifact.precision is not Precision.FLOAT32 and [budget.output for budget in artifact.budget] != outputs:
+        yield "quantised, but without a budget for each output"
+    elif artifact.precision is Precision.FLOAT32 and artifact.precision not in manifest.tolerances:
         yield f"no tolerance for {artifact.precision}"
     if not artifact.files:
         yield "no files"
@@ -65,6 +67,33 @@ def _artifact(artifact: Artifact, manifest: Manifest) -> Iterator[str]:
         if file.path != artifact.path and not file.path.startswith(f"{artifact.path}/")
     ]
     yield from (f"the file '{path}', which is not below it" for path in outside)
+
+
+def _holds(artifact: Signature, model: Signature) -> Iterator[str]:
+    """A file's signature is the model's, but for dynamic dimensions that it fixes and floats in another width."""
+    for side, found, expected in (
+        ("input", artifact.inputs, model.inputs),
+        ("output", artifact.outputs, model.outputs),
+    ):
+        if [spec.name for spec in found] != [spec.name for spec in expected]:
+            yield f"other {side}s than the model's"
+            continue
+        for spec, wanted in zip(found, expected, strict=True):
+            same_sizes = len(spec.shape) == len(wanted.shape) and all(
+                wide in (None, own) for own, wide in zip(spec.shape, wanted.shape, strict=True)
+            )
+            if not same_sizes or not _stands_for(spec, wanted):
+                yield f"{side} {spec.describe()} instead of {wanted.describe()}"
+
+
+def _stands_for(spec: TensorSpec, wanted: TensorSpec) -> bool:
+    """Whether a tensor can take or return what the model's does."""
+    if spec.dtype == wanted.dtype:
+        return spec.quantization == wanted.quantization
+    if not (_known(spec.dtype) and _known(wanted.dtype)) or np.dtype(wanted.dtype).kind != "f":
+        return False
+    kind = np.dtype(spec.dtype).kind
+    return kind == "f" or (kind in "iu" and spec.quantization is not None)
 
 
 def _golden(golden: GoldenSet, signature: Signature, listed: set[str]) -> Iterator[str]:

@@ -39,10 +39,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: what writes it, what reads its contents without running it."""
+    """A file format: what writes it, and what reads its contents without running it.
+
+    Attributes:
+        ends: reads what a file of this format takes and returns that somebody else made (`readers.base.Ends`), from
+            its path, whether code in it may run, and the user's modules.
+    """
 
     exporter: Entry
     reader: Entry
+    ends: Entry | None = None
 
 
 @dataclass(frozen=True)
@@ -74,18 +80,22 @@ FORMATS: dict[str, Format] = {
     "keras": Format(
         _keras("xorexport.exporters.keras:KerasExporter"),
         _base("xorexport.readers.keras:read", "zipfile"),
+        _keras("xorexport.tracing.ends:ends"),
     ),
     "savedmodel": Format(
         _keras("xorexport.exporters.savedmodel:SavedModelExporter"),
         _tensorflow("xorexport.readers.savedmodel:read"),
+        _tensorflow("xorexport.readers.savedmodel:ends"),
     ),
     "tflite": Format(
         _keras("xorexport.exporters.tflite:TFLiteExporter"),
         _base("xorexport.readers.tflite:read", "ai_edge_litert"),
+        _base("xorexport.readers.tflite:ends", "ai_edge_litert"),
     ),
     "onnx": Format(
         _keras("xorexport.exporters.onnx:OnnxExporter"),
         _base("xorexport.readers.onnx:read", "onnx"),
+        _base("xorexport.readers.onnx:ends", "onnx"),
     ),
 }
 

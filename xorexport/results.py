@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
+import msgspec
+
 from xorexport.errors import EXIT_MISMATCH, EXIT_OK, EXIT_TROUBLE
-from xorexport.spec import Precision, Struct
+from xorexport.spec import Budget, Precision, Refusal, Struct
 
 
 class Outcome(StrEnum):
@@ -88,13 +90,32 @@ class ParityRow(Struct, frozen=True):
     seconds: float | None = None
 
 
-Row = EquivalenceRow | DigestRow | ParityRow
+class BudgetRow(Struct, frozen=True):
+    """What quantising costs at one output of an artifact.
+
+    Attributes:
+        outcome: FAIL where it is more than the user allowed.
+        reason: which limit it exceeds, or empty.
+        remark: why quantising was pointless, or empty.
+    """
+
+    artifact: str
+    outcome: Outcome
+    budget: Budget
+    reason: str = ""
+    remark: str = ""
+
+
+Row = BudgetRow | EquivalenceRow | DigestRow | ParityRow
 
 
 class ParityReport(Struct, frozen=True):
     """Every row of one verification, in the order in which it was made.
 
     Attributes:
+        budgets: what quantising costs, measured when the bundle was made.
+        refused: formats that the model was not written in.
+        notes: what was done to the model for one artifact alone, by its path.
         unverified: artifacts that no engine passed.
         whole: whether such artifacts are an error: when a bundle is made, and where their format was asked for by
             name; not where an engine just happens to be missing on the machine that checks the bundle.
@@ -104,7 +125,10 @@ class ParityReport(Struct, frozen=True):
     equivalence: tuple[EquivalenceRow, ...] = ()
     digests: tuple[DigestRow, ...] = ()
     parity: tuple[ParityRow, ...] = ()
+    budgets: tuple[BudgetRow, ...] = ()
+    refused: tuple[Refusal, ...] = ()
     unverified: tuple[str, ...] = ()
+    notes: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     whole: bool = False
 
     def rows(self) -> Iterator[Row]:
@@ -112,14 +136,19 @@ class ParityReport(Struct, frozen=True):
         yield from self.equivalence
         yield from self.digests
         yield from self.parity
+        yield from self.budgets
+
+    @property
+    def passed(self) -> bool:
+        """Whether anything matches."""
+        return any(row.outcome is Outcome.PASS for row in self.parity)
 
     @property
     def exit_code(self) -> int:
-        """1 where a row failed; 2 where one could not be run or nothing passed; else 0."""
+        """1 where a row failed; 2 where one could not be run, something was refused or nothing passed; else 0."""
         outcomes = [row.outcome for row in self.rows()]
         if Outcome.FAIL in outcomes:
             return EXIT_MISMATCH
-        passed = any(row.outcome is Outcome.PASS for row in self.parity)
-        if Outcome.ERROR in outcomes or not passed or (self.whole and self.unverified):
+        if Outcome.ERROR in outcomes or self.refused or not self.passed or (self.whole and self.unverified):
             return EXIT_TROUBLE
         return EXIT_OK

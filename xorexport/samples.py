@@ -8,11 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from xorexport import segments
-from xorexport.errors import ModelError
+from xorexport.errors import ModelError, UsageError
 from xorexport.spec import TensorSpec
 
-DYNAMIC_SIZE = 32
-"""The size that a dynamic dimension other than the batch gets in drawn inputs."""
+SIZES = (32, 64, 16, 8, 128, 224, 256)
+"""What a dynamic dimension other than the batch gets in drawn inputs: the first two of these that the model takes."""
+
+
+HELD_BACK = 5
+"""One in so many given rows is not calibrated with, but checked on."""
+LARGEST_SET = 256
+"""Rows of a golden set."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +78,27 @@ def segment_sets(input_name: str, seed: int, rows: int = 256, reach: float = 3.0
     )
 
 
-def drawn_sets(specs: Sequence[TensorSpec], domains: Mapping[str, Domain], seed: int) -> tuple[SampleSet, ...]:
-    """Two sets for any model: four rows, run one at a time and as a batch, and sixty-four in one batch.
+def calibration_points(input_name: str, seed: int, rows: int = 256, reach: float = 3.0) -> dict[str, np.ndarray]:
+    """Other points of the plane around the segments, to calibrate with, and the segments themselves."""
+    points = np.random.default_rng([seed, 1]).uniform(-reach, reach, (rows, 2)).astype(np.float32)
+    return {input_name: np.concatenate([segments.INPUTS, points])}
+
+
+def drawn_sets(
+    specs: Sequence[TensorSpec], domains: Mapping[str, Domain], seed: int, sizes: Sequence[int] = SIZES[:2]
+) -> tuple[SampleSet, ...]:
+    """Two sets for any model: three rows, run one at a time and as a batch, and seventeen in one batch.
 
     A model whose batch is fixed gets rows in multiples of it.
+
+    Args:
+        sizes: of the dynamic dimensions other than the batch, in the first set and in the second.
     """
     fixed = {spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None}
     batch = next(iter(fixed), None)
-    few, many = (4, 64) if batch is None else (batch, 4 * batch)
-    small = draw(specs, domains, few, seed)
-    large = draw(specs, domains, many, seed + 1)
+    few, many = (3, 17) if batch is None else (batch, 4 * batch)
+    small = draw(specs, domains, few, seed, sizes[0])
+    large = draw(specs, domains, many, seed + 1, sizes[-1])
     return (
         SampleSet("samples", f"{few} rows drawn with seed {seed}", small, (1, few) if batch is None else (few,)),
         SampleSet(
@@ -93,20 +110,72 @@ def drawn_sets(specs: Sequence[TensorSpec], domains: Mapping[str, Domain], seed:
     )
 
 
-def draw(specs: Sequence[TensorSpec], domains: Mapping[str, Domain], rows: int, seed: int) -> dict[str, np.ndarray]:
+def given_sets(
+    arrays: Mapping[str, np.ndarray], specs: Sequence[TensorSpec], seed: int, names: Sequence[str] = ()
+) -> tuple[tuple[SampleSet, ...], dict[str, np.ndarray]]:
+    """Sets of a user's own rows, in an order that the seed decides, and the rows to calibrate with.
+
+    One row in five is held back from calibration, to check on; only where there are fewer than five, the same ones have
+    to do for both.
+
+    Args:
+        arrays: by canonical name, each of shape (rows, ...).
+        specs: the model's inputs, whose batch may be fixed.
+        names: of the rows, or empty.
+
+    Raises:
+        UsageError: there are fewer rows than a fixed batch takes.
+    """
+    rows = len(next(iter(arrays.values())))
+    fixed = next((spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None), None)
+    unit = fixed or 1
+    if rows < unit:
+        raise UsageError(
+            "--samples",
+            expected=f"at least {unit} rows",
+            found=str(rows),
+            remedy="give more: the model takes batches of that size",
+        )
+    order = np.random.default_rng(seed).permutation(rows)
+    held = max(rows // HELD_BACK, unit) // unit * unit
+    checked, rest = order[:held], order[held:] if rows >= HELD_BACK else order
+    few, many = (3, 17) if fixed is None else (fixed, 4 * fixed)
+    parts = {"samples": checked[:few], "more-samples": checked[few : few + many], "held-back": checked[few + many :]}
+    sets = tuple(
+        SampleSet(
+            name,
+            f"{len(chosen)} of {rows} given rows, chosen with seed {seed}",
+            {of: array[chosen] for of, array in arrays.items()},
+            (fixed,) if fixed else tuple(dict.fromkeys((1, len(chosen)) if name == "samples" else (len(chosen),))),
+            tuple(names[row] for row in chosen) if names else (),
+        )
+        for name, chosen in ((name, chosen[: max(LARGEST_SET // unit, 1) * unit]) for name, chosen in parts.items())
+        if len(chosen)
+    )
+    return sets, {name: array[rest] for name, array in arrays.items()}
+
+
+def draw(
+    specs: Sequence[TensorSpec], domains: Mapping[str, Domain], rows: int, seed: int, size: int = SIZES[0]
+) -> dict[str, np.ndarray]:
     """Draw `rows` rows for every input, by canonical name.
 
     Inputs without a domain are standard normal where they are floats, 0 or 1 where they are integers or bools.
+
+    Args:
+        size: of dynamic dimensions other than the batch.
 
     Raises:
         ModelError: an input has a dtype that cannot be drawn, for example strings.
     """
     generator = np.random.default_rng(seed)
-    return {spec.name: _draw(spec, domains.get(spec.name), rows, generator) for spec in specs}
+    return {spec.name: _draw(spec, domains.get(spec.name), rows, size, generator) for spec in specs}
 
 
-def _draw(spec: TensorSpec, domain: Domain | None, rows: int, generator: np.random.Generator) -> np.ndarray:
-    shape = (rows, *(DYNAMIC_SIZE if size is None else size for size in spec.shape[1:]))
+def _draw(
+    spec: TensorSpec, domain: Domain | None, rows: int, size_of_dynamic: int, generator: np.random.Generator
+) -> np.ndarray:
+    shape = (rows, *(size_of_dynamic if size is None else size for size in spec.shape[1:]))
     kind = np.dtype(spec.dtype).kind if spec.dtype != "string" else "U"
     if kind not in "fiub":
         raise ModelError(

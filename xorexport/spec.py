@@ -31,9 +31,18 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Precision(StrEnum):
-    """The number format that an artifact computes in."""
+    """The number format that an artifact's weights and arithmetic are in."""
 
     FLOAT32 = "float32"
+    """The model's own arithmetic: its policy, where that is another (`ModelInfo.policy`)."""
+    FLOAT16 = "float16"
+    """Weights in half precision."""
+    INT8_DYNAMIC = "int8-dynamic"
+    """Weights in int8; each run scales its own activations."""
+    INT8 = "int8"
+    """Weights and activations in int8, scaled by calibration."""
+    INT16X8 = "int16x8"
+    """Weights in int8, activations in int16, scaled by calibration."""
 
 
 class Decision(StrEnum):
@@ -45,6 +54,13 @@ class Decision(StrEnum):
     """A softmax: the class is the index of the largest value on the last axis."""
 
 
+class Quantization(Struct, frozen=True):
+    """How integers stand for numbers: `number = scale * (integer - zero_point)`."""
+
+    scale: Annotated[float, msgspec.Meta(gt=0)]
+    zero_point: int
+
+
 class TensorSpec(Struct, frozen=True, omit_defaults=True):
     """One input or output.
 
@@ -53,12 +69,14 @@ class TensorSpec(Struct, frozen=True, omit_defaults=True):
         dtype: a NumPy dtype name, for example `float32`.
         shape: the dimensions; `None` is a dynamic one, and a dynamic first one is the batch.
         keras_name: the name in the Keras model, where it is not an identifier.
+        quantization: of the integers that an artifact takes or returns in place of the model's floats.
     """
 
     name: str
     dtype: str
     shape: tuple[Count | None, ...]
     keras_name: str | None = None
+    quantization: Quantization | None = None
 
     def row_size(self) -> int:
         """Number of elements of one row: the product of the fixed dimensions after the first."""
@@ -97,6 +115,33 @@ class FileDigest(Struct, frozen=True):
     size: Count
 
 
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Budget(Struct, frozen=True):
+    """How far one output of a quantised artifact is from the model's own, on samples it was not calibrated with.
+
+    Attributes:
+        output: its canonical name.
+        rows: number of samples.
+        max_abs: largest absolute error; `None` where it has no bound, since a value is lost.
+        mean_abs: mean absolute error, likewise.
+        snr_db: signal-to-noise ratio in decibels; `None` where there is no noise, no signal, or a value is lost.
+        lost: number of values that are not finite on one side alone, or infinite with the other sign.
+        flips: rows whose decision differs; `None` where the output makes none.
+        limit: the largest absolute error that another engine or machine may show; `None` where a value is lost.
+    """
+
+    output: str
+    rows: Count
+    max_abs: NonNegative | None
+    mean_abs: NonNegative | None
+    snr_db: float | None
+    lost: Count = 0
+    flips: Count | None = None
+    limit: NonNegative | None = None
+
+
 class Artifact(Struct, frozen=True):
     """The model in one format and one precision.
 
@@ -105,8 +150,11 @@ class Artifact(Struct, frozen=True):
         path: the file or folder, relative to the bundle's folder.
         size: bytes of all files together.
         files: every file of it.
-        signature: what a consumer finds in the file itself.
+        signature: what a consumer finds in the file itself: the model's, but for dimensions that the format can
+            hold only fixed, and the dtypes of quantised ends.
         details: facts of the format, for example the ONNX opset.
+        notes: what was done to the model for this format alone, in plain words.
+        budget: of a quantised artifact, an entry for each output; in place of its precision's tolerance.
     """
 
     format: str
@@ -116,6 +164,20 @@ class Artifact(Struct, frozen=True):
     files: tuple[FileDigest, ...]
     signature: Signature
     details: dict[str, str] = {}
+    notes: tuple[str, ...] = ()
+    budget: tuple[Budget, ...] = ()
+
+
+class Refusal(Struct, frozen=True):
+    """A format, or one precision of it, that the model was not written in.
+
+    Attributes:
+        reason: the layer, the op and the nearest thing that works, in one line.
+    """
+
+    format: str
+    precision: Precision
+    reason: str
 
 
 class TensorData(Struct, frozen=True, omit_defaults=True):
@@ -159,6 +221,9 @@ class ModelInfo(Struct, frozen=True):
         weights_sha256: over dtype, shape and little-endian bytes of every weight, in Keras' order.
         labels: names of the classes that a decision chooses from, by class number, or empty.
         decisions: by output name, where the output's last layer makes one.
+        policy: the dtypes that the layers compute in, where they are not all float32.
+        preprocessing: what has to be done to raw data before it is an input.
+        postprocessing: what has to be done to an output before it is an answer.
     """
 
     name: str
@@ -167,6 +232,9 @@ class ModelInfo(Struct, frozen=True):
     weights_sha256: Sha256
     labels: tuple[str, ...] = ()
     decisions: dict[str, Decision] = {}
+    policy: str = ""
+    preprocessing: str = ""
+    postprocessing: str = ""
 
 
 class Manifest(Struct, frozen=True):
@@ -179,10 +247,11 @@ class Manifest(Struct, frozen=True):
         versions: of the packages that made the bundle.
         settings: what it takes to make it again: seed, architecture, loss, opset.
         files: the files that belong to no artifact: golden data and the report.
+        refused: what could not be written, where the rest was wanted all the same.
     """
 
     seal: Sha256
-    manifest_version: Literal[1]
+    manifest_version: Literal[1, 2]
     model: ModelInfo
     signature: Signature
     artifacts: tuple[Artifact, ...]
@@ -191,3 +260,4 @@ class Manifest(Struct, frozen=True):
     versions: dict[str, str]
     settings: dict[str, str | int | float | list[int]]
     files: tuple[FileDigest, ...] = ()
+    refused: tuple[Refusal, ...] = ()

@@ -6,14 +6,19 @@ import errno
 import os
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, final
 
+import msgspec
+import numpy as np
+
 from xorexport.bundle import digest_files
 from xorexport.errors import ExportError, XorexportError, brief
-from xorexport.exporters.tracing import Traced
-from xorexport.spec import Artifact, Precision
+from xorexport.spec import Artifact, Precision, Signature
+from xorexport.tracing.plans import Plan
+from xorexport.tracing.trace import Traced
 
 DISK_FULL = re.compile(r"No space left|File too large|Disk quota")
 """How TensorFlow's own file system says it, in errors that are no OSError."""
@@ -32,14 +37,29 @@ class ExportOptions:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """What quantisers measure ranges on.
+
+    Attributes:
+        batches: by canonical name, as the float32 artifact takes them; `None` where there are no samples.
+        integer_ends: whether the file takes and returns integers, where it computes in them.
+    """
+
+    batches: Sequence[Mapping[str, np.ndarray]] | None = None
+    integer_ends: bool = False
+
+
 class Exporter(ABC):
     """Writes one format.
 
     Attributes:
         suffix: of the artifact's file or folder name.
+        precisions: what its float32 file can be quantised to.
     """
 
     suffix: ClassVar[str]
+    precisions: ClassVar[tuple[Precision, ...]] = ()
 
     def check(self, options: ExportOptions) -> None:  # noqa: B027 - most formats have no options
         """Refuse options that this format cannot follow, before any work is done.
@@ -47,6 +67,16 @@ class Exporter(ABC):
         Raises:
             UsageError: an option is out of range.
         """
+
+    def plans(self, traced: Traced) -> Iterator[Plan]:
+        """Ways to trace the model for this format, the one that changes least first.
+
+        A later one is tried where the format cannot be written by an earlier one, or what was written is wrong.
+
+        Args:
+            traced: the model as it is.
+        """
+        yield traced.plan
 
     @final
     def export(self, traced: Traced, options: ExportOptions, name: str, root: Path, format_name: str) -> Artifact:
@@ -79,8 +109,53 @@ class Exporter(ABC):
             files=files,
             signature=traced.signature,
             details=details,
+            notes=traced.plan.notes,
         )
+
+    @final
+    def quantized(self, artifact: Artifact, precision: Precision, calibration: Calibration, root: Path) -> Artifact:
+        """Write the float32 artifact again in another precision, beside it.
+
+        Raises:
+            ExportError: the quantiser cannot handle it, or lacks samples.
+        """
+        source = root / artifact.path
+        path = source.with_name(f"{source.name.removesuffix(self.suffix)}-{precision}{self.suffix}")
+        signature, remark = self._quantize(artifact, precision, calibration, source, path)
+        files = digest_files(root, path)
+        return msgspec.structs.replace(
+            artifact,
+            precision=precision,
+            path=path.relative_to(root).as_posix(),
+            size=sum(file.size for file in files),
+            files=files,
+            signature=signature,
+            notes=(*artifact.notes, *([remark] if remark else [])),
+        )
+
+    def _quantize(
+        self, artifact: Artifact, precision: Precision, calibration: Calibration, source: Path, target: Path
+    ) -> tuple[Signature, str]:
+        """Write `target`; return its signature, and why that was pointless, or nothing."""
+        raise NotImplementedError
 
     @abstractmethod
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         """Write the artifact to `path`, which does not exist; return facts of the format."""
+
+
+def with_fixed_sizes(plan: Plan, traced: Traced) -> Iterator[Plan]:
+    """The plan, then ones that fix dynamic dimensions: the batch stays dynamic for as long as it can."""
+    yield plan
+    interface = traced.interface
+    names = [spec.name for spec in interface.inputs if None in spec.shape[1:]]
+    sizes = {name: interface.example[name] for name in names if name in interface.example}
+    batch = any(spec.shape and spec.shape[0] is None for spec in interface.inputs)
+    shapes = ", ".join(f"{name} {list(shape[1:])}" for name, shape in sizes.items())
+    fixed = plan.noted(f"every size but the batch is fixed: {shapes}", sizes=sizes)
+    if sizes:
+        yield fixed
+    if batch:
+        yield plan.noted("the batch is fixed at 1", batch=1)
+    if sizes and batch:
+        yield fixed.noted("the batch is fixed at 1", batch=1)

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from xorexport.exporters.base import Exporter, ExportOptions
-from xorexport.exporters.tracing import Traced
+from xorexport.tracing.trace import Traced
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip archive can hold."""

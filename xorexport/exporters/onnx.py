@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -10,11 +13,16 @@ from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
 from tf2onnx import constants, optimizer, tf_loader, tfonnx
 
 from xorexport.errors import ExportError, UsageError, brief
-from xorexport.exporters.base import Exporter, ExportOptions
+from xorexport.exporters.base import Calibration, Exporter, ExportOptions, with_fixed_sizes
 from xorexport.exporters.onnx_names import name_values
-from xorexport.exporters.tracing import Traced
+from xorexport.exporters.onnx_ops import NEAREST, SUBSTITUTES
+from xorexport.network.interface import HALF
+from xorexport.network.policy import policy_of
 from xorexport.quiet import quiet
-from xorexport.spec import BATCH, TensorSpec
+from xorexport.spec import BATCH, Artifact, Precision, Signature, TensorSpec
+from xorexport.tracing.culprits import layers_with
+from xorexport.tracing.plans import Plan
+from xorexport.tracing.trace import Traced
 
 LOWEST_OPSET = 13
 """Below this, ops that today's models need are missing, and no released runtime needs less."""
@@ -24,10 +32,23 @@ class OnnxExporter(Exporter):
     """Converts the frozen graph and cleans up what comes out."""
 
     suffix = ".onnx"
+    precisions = (Precision.FLOAT16, Precision.INT8_DYNAMIC, Precision.INT8)
 
     def check(self, options: ExportOptions) -> None:
         """Refuse an opset that converter and runtime do not both support."""
         choose_opset(options.opset)
+
+    def plans(self, traced: Traced) -> Iterator[Plan]:
+        """No functions, float32 in place of half precision, and other ops for those that the converter gets wrong."""
+        plan = replace(
+            traced.plan.for_ops(traced.op_types),
+            inline=any("PartitionedCall" in op for op in traced.op_types),
+            substitutes={op: SUBSTITUTES[op] for op in SUBSTITUTES if op in traced.op_types},
+        )
+        policy = policy_of(traced.model)
+        if any(half in policy for half in HALF):
+            plan = plan.noted(f"computes in float32; the model's policy is {policy}", float32=True)
+        yield from with_fixed_sizes(plan, traced)
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         opset = choose_opset(options.opset)
@@ -38,6 +59,18 @@ class OnnxExporter(Exporter):
         check(model, traced)
         path.write_bytes(model.SerializeToString(deterministic=True))
         return {"opset": str(opset)}
+
+    def _quantize(
+        self, artifact: Artifact, precision: Precision, calibration: Calibration, source: Path, target: Path
+    ) -> tuple[Signature, str]:
+        from xorexport.quantization import onnx as quantizer  # here, since it takes a third of a second to import
+
+        before = source.read_bytes()
+        with quiet():
+            model = quantizer.quantize(onnx.load_from_string(before), precision, calibration.batches)
+        after = model.SerializeToString(deterministic=True)
+        target.write_bytes(after)
+        return artifact.signature, quantizer.quantized_share(before, after).remark()
 
 
 def choose_opset(wanted: int | None) -> int:
@@ -108,6 +141,9 @@ def tidy(model: onnx.ModelProto, traced: Traced) -> None:
     for entry in [entry for entry in model.opset_import if entry.domain not in used_domains]:
         model.opset_import.remove(entry)
     del graph.value_info[:]
+    for node in graph.node:
+        if node.op_type == "ConvTranspose":
+            _pad_output(node)
     name_values(graph, traced.model)
     for spec, value in zip(traced.signature.inputs, graph.input, strict=True):
         _set_shape(value, spec)
@@ -124,12 +160,33 @@ def check(model: onnx.ModelProto, traced: Traced) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        unknown = re.search(r"No Op registered for (\w+)", str(error))
+        advice = "replace the layer that uses the op, or leave onnx out with --format"
+        if unknown:
+            reason, advice = layers_with(traced, unknown.groups()), NEAREST.get(unknown.group(1), advice)
         raise ExportError(
             f"onnx export of '{traced.model.name}'",
             expected="a model whose ops tf2onnx knows",
-            found=next(iter(str(error).splitlines()), ""),
-            remedy="leave onnx out with --format, or replace the layer that uses the op",
+            found=reason,
+            remedy=advice,
         ) from error
+
+
+def _pad_output(node: onnx.NodeProto) -> None:
+    """Say with `output_padding` what tf2onnx says with negative padding at the end, which ONNX does not allow."""
+    pads = next((attribute for attribute in node.attribute if attribute.name == "pads"), None)
+    if pads is None or all(pad >= 0 for pad in pads.ints):
+        return
+    half = len(pads.ints) // 2
+    starts, ends = list(pads.ints)[:half], list(pads.ints)[half:]
+    # tf2onnx halves a negative total towards zero: what is missing at the start is missing at the end.
+    totals = [start + end for start, end in zip(starts, ends, strict=True)]
+    starts = [max(start, 0) for start in starts]
+    ends = [max(total - start, 0) for total, start in zip(totals, starts, strict=True)]
+    padding = [max(-total, 0) for total in totals]
+    pads.ints[:] = [*starts, *ends]
+    node.attribute.append(onnx.helper.make_attribute("output_padding", padding))
 
 
 def _set_shape(value: onnx.ValueInfoProto, spec: TensorSpec) -> None:

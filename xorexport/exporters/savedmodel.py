@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.trackable.resource import TrackableResource
 
 from xorexport.exporters.base import Exporter, ExportOptions
-from xorexport.exporters.tracing import Traced
+from xorexport.network.scopes import safe_variables
 from xorexport.spec import SIGNATURE_KEY
+from xorexport.tracing.trace import Traced
 
 
 class SavedModelExporter(Exporter):
@@ -23,10 +27,18 @@ class SavedModelExporter(Exporter):
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         module = tf.Module()
         module.weights = traced.variables()
-        tf.saved_model.save(module, str(path), signatures={SIGNATURE_KEY: traced.function})
+        module.tables = list(_tables(traced))
+        with safe_variables(module.weights):
+            tf.saved_model.save(module, str(path), signatures={SIGNATURE_KEY: traced.concrete})
         # A random number, which loading does not need.
         (path / "fingerprint.pb").unlink(missing_ok=True)
         assets = path / "assets"
         if assets.is_dir() and not any(assets.iterdir()):
             assets.rmdir()
         return {"signature": SIGNATURE_KEY}
+
+
+def _tables(traced: Traced) -> Iterator[Any]:
+    """Lookup tables of preprocessing layers, which the graph reads beside its variables."""
+    for layer in traced.model._flatten_layers():
+        yield from (value for value in vars(layer).values() if isinstance(value, TrackableResource))

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 
 from xorexport import segments
-from xorexport.errors import ModelError
+from xorexport.errors import ModelError, brief
+from xorexport.inputs.arrays import from_arrays
+from xorexport.inputs.reading import read_inputs
 from xorexport.network import loading
-from xorexport.network.architecture import Architecture
 from xorexport.network.conversion import twin
+from xorexport.network.domains import domains_of
 from xorexport.network.equivalence import compare, compare_training
-from xorexport.network.signature import domains_of, input_specs
+from xorexport.network.interface import Interface, interface_of
+from xorexport.network.scopes import safe_scopes
+from xorexport.network.signature import call
 from xorexport.network.training import History, TrainingSettings, train
 from xorexport.progress import Listener
+from xorexport.request import ExportRequest
 from xorexport.results import EquivalenceRow, Outcome
-from xorexport.samples import SampleSet, drawn_sets, segment_sets
+from xorexport.samples import (
+    SIZES,
+    SampleSet,
+    calibration_points,
+    draw,
+    drawn_sets,
+    given_sets,
+    segment_sets,
+)
 
 Settings = dict[str, str | int | float | list[int]]
 
@@ -28,30 +42,32 @@ class Candidate:
     """A model that is ready for export, and what is known about it.
 
     Attributes:
+        interface: how it is called.
         name: of the bundle's files.
         equivalence: how it compares with its twin in the other API.
         samples: what it is checked on.
         settings: what it takes to make it again, for the manifest.
+        calibration: rows to calibrate with that it is not checked on, by canonical name; `None` where there are none.
     """
 
     model: keras.Model
+    interface: Interface
     name: str
     equivalence: tuple[EquivalenceRow, ...]
     samples: tuple[SampleSet, ...]
     settings: Settings
     description: str = ""
     labels: tuple[str, ...] = ()
+    calibration: dict[str, np.ndarray] | None = None
 
 
-def default_network(architecture: Architecture, training: TrainingSettings, seed: int, listener: Listener) -> Candidate:
+def default_network(request: ExportRequest, listener: Listener) -> Candidate:
     """Train the customer segments' network as a Sequential and as a Functional model, and compare the two.
-
-    Args:
-        seed: of the points that it is checked on; the weights' seed is in `training`.
 
     Raises:
         TrainingError: it did not learn the four segments.
     """
+    architecture, training, seed = request.architecture, request.training, request.seed
     sizes = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     listener.step(f"training {sizes}, {training.loss}, seed {training.seed}")
     keras.utils.set_random_seed(training.seed)
@@ -66,6 +82,7 @@ def default_network(architecture: Architecture, training: TrainingSettings, seed
     rows = compare(sequential, functional, {architecture.input_name: segments.INPUTS})
     return Candidate(
         model=sequential,
+        interface=interface_of(sequential),
         name=architecture.name,
         equivalence=(*rows, compare_training(sequential, functional, *histories)),
         samples=segment_sets(architecture.input_name, seed),
@@ -81,32 +98,83 @@ def default_network(architecture: Architecture, training: TrainingSettings, seed
         },
         description="Which of a shop's four customer segments are loyal: an exclusive or of age and income.",
         labels=segments.LABELS,
+        calibration=calibration_points(architecture.input_name, seed),
     )
 
 
-def given_model(source: str | keras.Model, unsafe: bool, seed: int, listener: Listener) -> Candidate:
+def given_model(request: ExportRequest, listener: Listener) -> Candidate:
     """Take a user's model, and compare it with its twin in the other API where it has one.
-
-    Args:
-        source: a `.keras` file, `package.module:function`, or the model itself.
-        seed: of the inputs that are drawn for it.
 
     Raises:
         ModelError: the model cannot be loaded or checked.
+        UsageError: what the user says of its inputs, or gives as samples, does not fit it.
     """
+    source = request.model
     if isinstance(source, keras.Model):
         model, name = loading.check_model(source, f"model '{source.name}'"), source.name
     else:
         listener.step(f"loading {source}")
-        model, name = loading.load_model(source, unsafe), loading.model_name(source)
-    samples = drawn_sets(input_specs(model), domains_of(model), seed)
+        model, name = loading.load_model(str(source), request.unsafe, request.imports), loading.model_name(str(source))
+    interface = interface_of(model, request.inputs)
+    samples, calibration, notes = _samples(request, model, interface)
+    for note in notes:
+        listener.step(f"note: {note}")
+    example = {name: array.shape for name, array in samples[0].inputs.items()}
     return Candidate(
         model=model,
+        interface=replace(interface, example=example),
         name=name,
         equivalence=_compare_with_twin(model, samples[0].inputs),
         samples=samples,
-        settings={"samples_seed": seed},
+        settings={"samples_seed": request.seed},
+        calibration=calibration,
     )
+
+
+def _samples(
+    request: ExportRequest, model: keras.Model, interface: Interface
+) -> tuple[tuple[SampleSet, ...], dict[str, np.ndarray] | None, tuple[str, ...]]:
+    """What to check on, what to calibrate with, and what was done to the user's own data on the way."""
+    if request.samples is None:
+        sizes = _sizes(model, interface)
+        return drawn_sets(interface.inputs, domains_of(model, interface.inputs), request.seed, sizes), None, ()
+    if isinstance(request.samples, Mapping):
+        given = from_arrays(request.samples, interface.inputs, "samples")
+    else:
+        given = read_inputs(request.samples, interface.inputs)
+    sets, calibration = given_sets(given.arrays, interface.inputs, request.seed, given.names)
+    return sets, calibration, given.notes
+
+
+def _sizes(model: keras.Model, interface: Interface) -> list[int]:
+    """Two sizes of dynamic dimensions that the model takes: a network may halve them, or know so many positions.
+
+    Raises:
+        ModelError: it takes none of those that are tried.
+    """
+    if not any(None in spec.shape[1:] for spec in interface.inputs):
+        return [SIZES[0]]
+    found: list[int] = []
+    reason = ""
+    for size in SIZES:
+        tensors = draw(interface.inputs, domains_of(model, interface.inputs), 1, 0, size)
+        try:
+            with safe_scopes(model):
+                call(model, interface, [tensors[spec.name] for spec in interface.inputs])
+        except Exception as error:
+            reason = reason or brief(error)
+            continue
+        found.append(size)
+        if len(found) == 2:
+            break
+    if not found:
+        raise ModelError(
+            f"model '{model.name}'",
+            expected=f"a model that takes one of {', '.join(map(str, SIZES))} where its inputs have dynamic sizes",
+            found=reason,
+            remedy="give sizes with --signature, or data that it takes with --samples",
+        )
+    return found
 
 
 def _compare_with_twin(model: keras.Model, inputs: dict[str, np.ndarray]) -> tuple[EquivalenceRow, ...]:

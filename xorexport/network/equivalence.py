@@ -17,6 +17,7 @@ from xorexport import segments
 from xorexport.errors import ModelError, UsageError, XorexportError, check_seed
 from xorexport.network import bits
 from xorexport.network.graph import Location, describe_pair, has_graph, layers_in_order
+from xorexport.network.interface import input_specs
 from xorexport.network.responses import (
     GRADIENT_ROWS,
     Batch,
@@ -25,7 +26,6 @@ from xorexport.network.responses import (
     gradients,
     predictions,
 )
-from xorexport.network.signature import input_specs
 from xorexport.network.topology import TopologyComparison
 from xorexport.network.training import History
 from xorexport.results import EquivalenceRow, Outcome

@@ -11,8 +11,10 @@ import tensorflow as tf
 from keras import tree
 
 from xorexport.errors import UsageError
+from xorexport.network.domains import domains_of
 from xorexport.network.graph import has_graph
-from xorexport.network.signature import call_structure, domains_of, input_specs
+from xorexport.network.interface import call_structure, input_specs
+from xorexport.network.scopes import safe_scopes
 from xorexport.samples import draw
 
 RANDOM_ROWS = (1, 3, 17)
@@ -69,7 +71,8 @@ def drawn_batches(model: keras.Model, seed: int) -> list[Batch]:
     Raises:
         ModelError: an input cannot be drawn, for example strings.
     """
-    specs, domains = input_specs(model), domains_of(model)
+    specs = input_specs(model)
+    domains = domains_of(model, specs)
     fixed = next((spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None), None)
     batches = []
     for rows in RANDOM_ROWS if fixed is None else (fixed,):
@@ -92,7 +95,8 @@ def predictions(model: keras.Model, batches: Sequence[Batch]) -> list[list[np.nd
     if has_graph(model):
         signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in input_specs(model)]
     function = tf.function(step, input_signature=signature, autograph=False)
-    return [[np.asarray(output) for output in function(*map(tf.constant, batch.tensors))] for batch in batches]
+    with safe_scopes(model):
+        return [[np.asarray(output) for output in function(*map(tf.constant, batch.tensors))] for batch in batches]
 
 
 def gradients(

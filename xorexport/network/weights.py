@@ -21,34 +21,14 @@ def weights_sha256(model: keras.Model) -> str:
 
 
 def check_usable(model: keras.Model) -> None:
-    """Refuse what no export could do justice to: floats that are not float32, and weights that are not finite.
+    """Refuse weights that are not finite.
 
     Raises:
-        ModelError: it names the first layer or weight at fault.
+        ModelError: it names the first weight at fault.
     """
-    _check_precision(model)
-    _check_finite(model)
-
-
-def _check_precision(model: keras.Model) -> None:
-    types = [(f"input '{tensor.name}'", tensor.dtype) for tensor in getattr(model, "inputs", None) or []]
-    types += [(f"'{weight.path}'", weight.dtype) for weight in model.weights]
-    types += [(f"layer '{layer.name}'", layer.compute_dtype) for layer in model._flatten_layers(include_self=False)]
-    for subject, dtype in types:
-        name = keras.backend.standardize_dtype(dtype) if dtype else ""
-        if "float" in name and name != "float32":
-            raise ModelError(
-                f"model '{model.name}'",
-                expected="a model that computes in float32, the one precision that is written so far",
-                found=f"{name} in {subject}",
-                remedy="build it with dtype='float32' and copy the weights",
-            )
-
-
-def _check_finite(model: keras.Model) -> None:
     for weight in model.weights:
-        array = np.asarray(weight.value)
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        array = keras.ops.convert_to_numpy(weight.value)
+        if is_float(array) and not np.isfinite(array).all():
             index = [int(axis[0]) for axis in np.nonzero(~np.isfinite(array))]
             raise ModelError(
                 f"model '{model.name}'",
@@ -56,3 +36,8 @@ def _check_finite(model: keras.Model) -> None:
                 found=f"{array[tuple(index)]} in '{weight.path}' at {index}",
                 remedy="train it again, with a smaller learning rate or without the data that broke it",
             )
+
+
+def is_float(array: np.ndarray) -> bool:
+    """Whether it holds floats; NumPy knows bfloat16 only as a type of somebody else's."""
+    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"

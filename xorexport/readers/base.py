@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from xorexport.errors import ModelError, brief
-from xorexport.spec import Struct, TensorSpec
+from xorexport.spec import Signature, Struct, TensorSpec
 
 
 class Contents(Struct, frozen=True):
@@ -25,6 +27,23 @@ class Contents(Struct, frozen=True):
     outputs: tuple[TensorSpec, ...]
     ops: dict[str, int]
     metadata: dict[str, str]
+
+
+class Ends(Struct, frozen=True):
+    """What a file that somebody else made takes and returns, as engines report it.
+
+    Attributes:
+        signature: in the file's own order, by the names that its engines use; a shape may be `()` where the file
+            does not say how many dimensions there are. Quantised tensors have their parameters.
+        names: another name of a tensor, for example in a TFLite signature, by the one that its engines use.
+        details: facts of the format that its engines need (`Artifact.details`).
+        notes: what a user should know, in plain words.
+    """
+
+    signature: Signature
+    names: dict[str, str] = msgspec.field(default_factory=dict)
+    details: dict[str, str] = msgspec.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def unreadable(path: Path, kind: str, error: Exception) -> ModelError:

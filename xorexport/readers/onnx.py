@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
-from xorexport.readers.base import Contents, unreadable
-from xorexport.spec import TensorSpec
+from xorexport.errors import ModelError
+from xorexport.readers.base import Contents, Ends, unreadable
+from xorexport.spec import Signature, TensorSpec
 
 
 def read(path: Path) -> Contents:
@@ -26,6 +28,38 @@ def read(path: Path) -> Contents:
         raise unreadable(path, "ONNX", error) from error
 
 
+def ends(path: Path, unsafe: bool, imports: Sequence[str]) -> Ends:
+    """What an ONNX file takes and returns.
+
+    Raises:
+        ModelError: it is not a whole ONNX file, or has inputs or outputs that are no tensors.
+    """
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except (OSError, DecodeError, ValueError, TypeError) as error:
+        raise unreadable(path, "ONNX", error) from error
+    for value in (*graph_inputs(graph), *graph.output):
+        kind = value.type.WhichOneof("value")
+        if kind != "tensor_type" or not value.type.tensor_type.elem_type:
+            raise ModelError(
+                f"{path}, '{value.name}'",
+                expected="inputs and outputs that are tensors",
+                found=(kind or "none").removesuffix("_type"),
+                remedy="export the model again without the step that makes it, for example ZipMap",
+            )
+    return Ends(
+        signature=Signature(
+            inputs=tuple(map(tensor_spec, graph_inputs(graph))), outputs=tuple(map(tensor_spec, graph.output))
+        )
+    )
+
+
+def graph_inputs(graph: Any) -> list[Any]:
+    """A graph's inputs without its constants, which old files list among them."""
+    constants = {tensor.name for tensor in graph.initializer}
+    return [value for value in graph.input if value.name not in constants]
+
+
 def _contents(path: Path, model: onnx.ModelProto) -> Contents:
     opsets = ", ".join(f"{entry.domain or 'ai.onnx'} {entry.version}" for entry in model.opset_import)
     if not opsets:
@@ -34,7 +68,7 @@ def _contents(path: Path, model: onnx.ModelProto) -> Contents:
         format="onnx",
         path=str(path),
         size=path.stat().st_size,
-        inputs=tuple(map(tensor_spec, model.graph.input)),
+        inputs=tuple(map(tensor_spec, graph_inputs(model.graph))),
         outputs=tuple(map(tensor_spec, model.graph.output)),
         ops=dict(sorted(Counter(node.op_type for node in model.graph.node).items())),
         metadata={

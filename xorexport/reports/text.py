@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from xorexport.results import EquivalenceRow, Outcome, ParityReport, ParityRow
+from xorexport.results import BudgetRow, EquivalenceRow, Outcome, ParityReport, ParityRow
 
 LONG = "what was compared"
 """The one column whose cells may be broken."""
@@ -24,6 +24,7 @@ COLUMNS = {
     "worst input": 110,
 }
 """Columns of the table of predictions, and how wide the terminal has to be for each."""
+BUDGET_COLUMNS = ("artifact", "output", "outcome", "max abs", "mean abs", "dB", "flips")
 STYLES = {
     Outcome.PASS: "green",
     Outcome.FAIL: "bold red",
@@ -39,7 +40,11 @@ def render(report: ParityReport, console: Console) -> None:
     if report.digests:
         _digests(report, console)
     if report.parity:
-        _parity(report.parity, console)
+        _parity(report, console)
+    for path, notes in report.notes.items():
+        console.print(f"[yellow]NOTE[/] {escape(path)}: {escape('; '.join(notes))}", highlight=False, soft_wrap=True)
+    if report.budgets:
+        _budgets(report.budgets, console)
     _reasons(report, console)
     _verdict(report, console)
 
@@ -67,11 +72,11 @@ def _digests(report: ParityReport, console: Console) -> None:
         console.print(f"  {outcome(row.outcome)} {escape(row.path)}: {escape(row.reason)}", highlight=False)
 
 
-def _parity(rows: tuple[ParityRow, ...], console: Console) -> None:
+def _parity(report: ParityReport, console: Console) -> None:
     columns = [name for name, least in COLUMNS.items() if console.width >= least]
     table = _table("Predictions against Keras", *columns)
     artifact = None
-    for row in rows:
+    for row in report.parity:
         if row.artifact != artifact:
             artifact = row.artifact
             table.add_row(f"[bold]{escape(artifact)}[/]")
@@ -94,6 +99,23 @@ def _cells(row: ParityRow) -> dict[str, str]:
     }
 
 
+def _budgets(rows: tuple[BudgetRow, ...], console: Console) -> None:
+    table = _table("What quantising costs, against Keras", *BUDGET_COLUMNS)
+    for row in rows:
+        budget = row.budget
+        numbers = (_number(budget.max_abs, ".1e"), _number(budget.mean_abs, ".1e"), _number(budget.snr_db, ".1f"))
+        flips = "" if budget.flips is None else f"{budget.flips} of {budget.rows}"
+        table.add_row(escape(row.artifact), escape(budget.output), outcome(row.outcome), *numbers, flips)
+    console.print(table)
+    for row in rows:
+        if row.reason:
+            console.print(f"{outcome(row.outcome)} {escape(row.artifact)}: {escape(row.reason)}", highlight=False)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
 def _reasons(report: ParityReport, console: Console) -> None:
     """Why rows did not pass, once for each engine: a table cell is too narrow for it."""
     seen = set()
@@ -102,6 +124,9 @@ def _reasons(report: ParityReport, console: Console) -> None:
         if row.outcome is not Outcome.PASS and line not in seen:
             seen.add(line)
             console.print(f"{outcome(row.outcome)} {escape(line)}", highlight=False, soft_wrap=True)
+    for refusal in report.refused:
+        line = f"{refusal.format} {refusal.precision}: {refusal.reason}"
+        console.print(f"[bold red]REFUSED[/] {escape(line)}", highlight=False, soft_wrap=True)
     for path in report.unverified:
         found = outcome(Outcome.ERROR if report.whole else Outcome.SKIPPED)
         console.print(f"{found} {escape(path)}: no engine ran it and matched", highlight=False)
@@ -111,6 +136,8 @@ def _verdict(report: ParityReport, console: Console) -> None:
     counts = Counter(row.outcome for row in report.rows())
     total = ", ".join(f"{counts[value]} {value}" for value in Outcome if counts[value])
     matches = "what ran matches" if counts[Outcome.SKIPPED] else "everything matches"
+    if report.refused:
+        total += f", {len(report.refused)} refused"
     words = {0: f"[green]{matches}[/]", 1: "[bold red]something does not match[/]"}
     console.print(f"{total}: {words.get(report.exit_code, '[bold red]not verified[/]')}", highlight=False)
 

@@ -13,22 +13,34 @@ import numpy as np
 from xorexport.errors import EngineError, MismatchError, UsageError, XorexportError, brief
 from xorexport.spec import Artifact, Signature, TensorSpec
 
+OPEN_SHAPES = "open_shapes"
+"""A detail of artifacts that were not exported here: an engine may know more of their shapes than the file says, or
+less, so only what it is given and what it returns is held against them."""
+
 
 class Runtime(ABC):
-    """An engine in one configuration."""
+    """An engine in one configuration.
+
+    Attributes:
+        imports: modules of the user's that define what a file names; most formats need none.
+    """
+
+    imports: tuple[str, ...] = ()
 
     @final
-    def open(self, artifact: Artifact, root: Path, *, unsafe: bool = False) -> Session:
+    def open(self, artifact: Artifact, root: Path, *, unsafe: bool = False, imports: tuple[str, ...] = ()) -> Session:
         """Load the artifact from the bundle's folder `root`, and check its names, order, dtypes and shapes.
 
         Args:
             unsafe: whether Python code inside the file may run; most formats cannot hold any.
+            imports: as the attribute.
 
         Raises:
             EngineUnavailableError: the engine lacks an op that the file needs, or may not run it.
             EngineError: the engine fails on the file.
             MismatchError: names, order, dtypes or shapes in the file are not those of the manifest.
         """
+        self.imports = imports
         try:
             session = self._open(artifact, root, unsafe)
         except XorexportError:
@@ -78,7 +90,8 @@ class Session(ABC):
             ("inputs", self._signature.inputs, found.inputs),
             ("outputs", self._signature.outputs, found.outputs),
         ):
-            expected_text, found_text = _describe(expected_specs), _describe(found_specs)
+            exact = OPEN_SHAPES not in self._artifact.details
+            expected_text, found_text = _describe(expected_specs, exact), _describe(found_specs, exact)
             if expected_text != found_text:
                 raise MismatchError(
                     f"{self._artifact.path}, {side}",
@@ -126,8 +139,8 @@ class Session(ABC):
         self.close()
 
 
-def _describe(specs: tuple[TensorSpec, ...]) -> str:
-    return ", ".join(spec.describe() for spec in specs)
+def _describe(specs: tuple[TensorSpec, ...], shapes: bool = True) -> str:
+    return ", ".join(spec.describe() if shapes else f"{spec.name} {spec.dtype}" for spec in specs)
 
 
 def _check(

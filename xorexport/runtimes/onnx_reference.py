@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.version_converter
 from onnx.reference import ReferenceEvaluator
 
 from xorexport.errors import EngineUnavailableError, brief
-from xorexport.readers.onnx import tensor_spec
+from xorexport.readers.onnx import graph_inputs, tensor_spec
 from xorexport.runtimes.base import Runtime, Session
+from xorexport.runtimes.onnx_reference_ops import NEW_OPS
 from xorexport.spec import Artifact, Signature
 
 OWN_ERRORS = (NotImplementedError, TypeError, RuntimeError)
 """What the evaluator raises where it lacks an op, or one for these types; the other engines judge the file."""
+
+
+QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
+QUANTIZED_OPSET = 19
 
 
 class OnnxReference(Runtime):
@@ -24,25 +30,29 @@ class OnnxReference(Runtime):
 
     def _open(self, artifact: Artifact, root: Path, unsafe: bool) -> Session:
         model = onnx.load(root / artifact.path)
+        interface = model.graph
+        if any(node.op_type in QUANTIZED for node in model.graph.node):
+            # Below this opset the evaluator does not have them; what they compute is the same.
+            model = onnx.version_converter.convert_version(model, max(QUANTIZED_OPSET, model.opset_import[0].version))
         try:
-            evaluator = ReferenceEvaluator(model)
+            evaluator = ReferenceEvaluator(model, new_ops=NEW_OPS)
         except OWN_ERRORS as error:
             raise _lacks(artifact, error) from error
-        return OnnxReferenceSession(artifact, model, evaluator)
+        return OnnxReferenceSession(artifact, interface, evaluator)
 
 
 class OnnxReferenceSession(Session):
     """A model in the evaluator."""
 
-    def __init__(self, artifact: Artifact, model: onnx.ModelProto, evaluator: Any) -> None:
+    def __init__(self, artifact: Artifact, graph: onnx.GraphProto, evaluator: Any) -> None:
         super().__init__(artifact)
-        self._graph = model.graph
+        self._graph = graph
         self._evaluator = evaluator
 
     def interface(self) -> Signature:
         """Names, dtypes and shapes as they stand in the file."""
         return Signature(
-            inputs=tuple(tensor_spec(value) for value in self._graph.input),
+            inputs=tuple(tensor_spec(value) for value in graph_inputs(self._graph)),
             outputs=tuple(tensor_spec(value) for value in self._graph.output),
         )
 

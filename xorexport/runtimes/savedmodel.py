@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from xorexport.errors import MismatchError
+from xorexport.errors import EngineUnavailableError, MismatchError, UnsafeModelError
+from xorexport.readers import savedmodel_safety
 from xorexport.runtimes.base import Runtime, Session
 from xorexport.spec import SIGNATURE_KEY, Artifact, Signature, TensorSpec
 
@@ -18,6 +19,12 @@ class SavedModel(Runtime):
     """`tf.saved_model.load` and the signature that the manifest names."""
 
     def _open(self, artifact: Artifact, root: Path, unsafe: bool) -> Session:
+        try:
+            savedmodel_safety.check(root / artifact.path, unsafe)
+        except UnsafeModelError as error:
+            raise EngineUnavailableError(
+                artifact.path, expected=error.expected, found=error.found, remedy=error.remedy
+            ) from error
         loaded = tf.saved_model.load(str(root / artifact.path))
         key = artifact.details.get("signature", SIGNATURE_KEY)
         if key not in loaded.signatures:

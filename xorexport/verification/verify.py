@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from xorexport.bundle import MANIFEST, Bundle, check_consistent, is_cut_off, manifest_bytes, parse_manifest
+from xorexport.ends import from_artifact, to_artifact
 from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError, brief
 from xorexport.registry import ENGINES, FORMATS, check_names, load
 from xorexport.results import Comparison, DigestRow, Outcome, ParityReport, ParityRow
 from xorexport.runtimes.base import Runtime, Session
-from xorexport.spec import Artifact, GoldenSet, Manifest
+from xorexport.runtimes.batching import fixed_batch, run_rows
+from xorexport.spec import Artifact, GoldenSet, Manifest, Tolerance
 from xorexport.verification import comparison, digests
 
 
@@ -28,7 +31,8 @@ class Selection:
         engines: only these, or all that are registered.
         required: engines whose absence is an error instead of a skip.
         digests: whether digests are checked, and engines kept from files that changed.
-        unsafe: whether Python code inside a file may run.
+        unsafe: whether code inside a file may run.
+        imports: modules of the user's that define the classes and functions which a `.keras` file names.
         whole: whether an artifact that no engine passed is an error.
     """
 
@@ -38,6 +42,7 @@ class Selection:
     digests: bool = True
     unsafe: bool = False
     whole: bool = False
+    imports: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_names("--format", self.formats, FORMATS)
@@ -111,6 +116,7 @@ def verify(
         parity=tuple(parity),
         whole=selection.whole or bool(selection.formats),
         unverified=tuple(artifact.path for artifact in artifacts if artifact.path not in verified),
+        notes={artifact.path: artifact.notes for artifact in artifacts if artifact.notes},
     )
 
 
@@ -135,7 +141,7 @@ def _run_engine(bundle: Bundle, artifact: Artifact, name: str, selection: Select
     """All rows of one artifact on one engine; an error ends them with a row of its own."""
     try:
         runtime: Runtime = load(ENGINES[name].runtime, f"engine {name}")
-        with runtime.open(artifact, bundle.root, unsafe=selection.unsafe) as session:
+        with runtime.open(artifact, bundle.root, unsafe=selection.unsafe, imports=selection.imports) as session:
             for golden in bundle.manifest.golden:
                 yield from _run_golden(bundle, artifact, name, session, golden)
     except EngineUnavailableError as error:
@@ -152,12 +158,17 @@ def _run_golden(
     bundle: Bundle, artifact: Artifact, name: str, session: Session, golden: GoldenSet
 ) -> Iterator[ParityRow]:
     """A row for every batch size of one golden set, which is read once for all of them."""
+    if other := other_size(artifact, golden):
+        yield msgspec.structs.replace(_row(artifact, name, Outcome.SKIPPED, other), golden=golden.name)
+        return
     inputs, expected = bundle.golden_arrays(golden.inputs), bundle.golden_arrays(golden.outputs)
-    for batch in golden.batch_sizes:
+    given = to_artifact(inputs, artifact.signature.inputs)
+    fixed = fixed_batch(artifact.signature)
+    for batch in golden.batch_sizes if fixed is None else (fixed,):
         started = time.perf_counter()
-        actual = run_in_batches(session, inputs, batch)
+        actual = run_rows(session, artifact.signature, given, batch)
         seconds = time.perf_counter() - started
-        results = _compare(bundle.manifest, artifact, actual, expected)
+        results = _compare(bundle.manifest, artifact, from_artifact(actual, artifact.signature.outputs), expected)
         failed = [result for result in results if result.outcome is not Outcome.PASS]
         yield msgspec.structs.replace(
             _row(artifact, name, Outcome.FAIL if failed else Outcome.PASS, ""),
@@ -170,6 +181,15 @@ def _run_golden(
         )
 
 
+def other_size(artifact: Artifact, golden: GoldenSet) -> str:
+    """Why a golden set cannot be run: a dimension is dynamic in the model, but fixed in this file."""
+    for spec in artifact.signature.inputs:
+        shape = golden.inputs[spec.name].shape
+        if any(size not in (None, found) for size, found in zip(spec.shape[1:], shape[1:], strict=True)):
+            return f"the file holds {spec.describe()} only, and the inputs are {list(shape)}"
+    return ""
+
+
 def _compare(
     manifest: Manifest, artifact: Artifact, actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]
 ) -> tuple[Comparison, ...]:
@@ -178,22 +198,26 @@ def _compare(
         comparison.compare(
             spec.name,
             actual.get(spec.name),
-            expected[spec.name],
-            manifest.tolerances[artifact.precision],
+            expected[spec.name].astype(_float_of(actual.get(spec.name), expected[spec.name])),
+            _tolerance(manifest, artifact, spec.name),
             manifest.model.decisions.get(spec.name),
         )
         for spec in manifest.signature.outputs
     )
 
 
-def run_in_batches(session: Session, inputs: dict[str, np.ndarray], batch: int) -> dict[str, np.ndarray]:
-    """Run rows in batches of `batch` and put the outputs together again, each of shape (rows, ...)."""
-    rows = len(next(iter(inputs.values())))
-    parts = [
-        session.run({name: array[start : start + batch] for name, array in inputs.items()})
-        for start in range(0, rows, batch)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+def _tolerance(manifest: Manifest, artifact: Artifact, output: str) -> Tolerance:
+    """Of a quantised artifact what its budget says, of any other what its precision says."""
+    for budget in artifact.budget:
+        if budget.output == output:
+            return Tolerance(rtol=0.0, atol=budget.limit or 0.0)
+    return manifest.tolerances[artifact.precision]
+
+
+def _float_of(actual: np.ndarray | None, expected: np.ndarray) -> np.dtype[Any]:
+    """The dtype to compare in: a file may hold a float64 model in float32."""
+    floats = actual is not None and actual.dtype.kind == expected.dtype.kind == "f"
+    return actual.dtype if floats else expected.dtype  # type: ignore[union-attr]
 
 
 def _worst_input(results: Sequence[Comparison], golden: GoldenSet, inputs: dict[str, np.ndarray]) -> str:

@@ -1,9 +1,10 @@
-"""One trace of the model, which every format is made from."""
+"""One trace of the model, which every format is made from; a format that needs a cure gets a trace of its own."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,12 +14,10 @@ from keras import tree
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from xorexport.errors import ModelError, XorexportError, brief
-from xorexport.network.signature import call_structure, input_specs, output_specs
+from xorexport.network.interface import HALF, Interface, interface_of
+from xorexport.network.signature import call, output_layers, output_specs
 from xorexport.spec import Signature
-
-SCOPE_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
-INNER_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]+$")
-"""What TensorFlow accepts as a scope, and inside of one."""
+from xorexport.tracing.plans import PLAIN, Plan
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,15 @@ class Traced:
     Attributes:
         function: a `tf.function` with a fixed input signature; it returns a dict by canonical output name.
         concrete: its one concrete function.
+        plan: what was done to the model meanwhile.
     """
 
     model: keras.Model
+    interface: Interface
     signature: Signature
     function: Any
     concrete: Any
+    plan: Plan = field(default_factory=Plan)
 
     @cached_property
     def frozen(self) -> Any:
@@ -43,6 +45,22 @@ class Traced:
         a file that converts without an error and predicts NaN.
         """
         return convert_variables_to_constants_v2(self.concrete, lower_control_flow=False, aggressive_inlining=True)
+
+    @cached_property
+    def op_types(self) -> Counter[str]:
+        """How many ops of each type the graph has, functions included."""
+        return Counter(node.op for node in self.nodes())
+
+    def nodes(self) -> Iterator[Any]:
+        """Every node of the graph and its functions, as TensorFlow traced them."""
+        graph = self.concrete.graph.as_graph_def()
+        yield from graph.node
+        for function in graph.library.function:
+            yield from function.node_def
+
+    def retraced(self, plan: Plan) -> Traced:
+        """The model traced by another plan; this very trace where the plan changes nothing."""
+        return self if plan == self.plan else trace(self.model, self.interface, plan)
 
     def variables(self) -> list[Any]:
         """The TensorFlow variables that the graph reads, in the model's order, which is the same every time."""
@@ -61,31 +79,34 @@ class Traced:
         return [by_name[spec.name] for spec in self.signature.outputs]
 
 
-def trace(model: keras.Model) -> Traced:
+def trace(model: keras.Model, interface: Interface | None = None, plan: Plan = PLAIN) -> Traced:
     """Trace `model` for inference, with its own dtypes and a dynamic batch where the model has one.
+
+    Half-precision ends become float32, which every consumer has; what lies between them is the plan's business.
 
     Raises:
         ModelError: the model was never built, or cannot be called in a graph.
     """
-    inputs = input_specs(model)
-    _check_layer_names(model)
-    names: list[str] = []
+    interface = interface or interface_of(model)
+    inputs = tuple(plan.fix(spec) for spec in interface.inputs)
+    layers = output_layers(model)
     outputs: list[Any] = []
 
-    def call(*tensors: Any) -> dict[str, Any]:
-        structure = model(call_structure(model, tensors), training=False)
-        specs = output_specs(model, structure)
-        outputs[:] = specs
-        names[:] = [spec.name for spec in specs]
-        return dict(zip(names, tree.flatten(structure), strict=True))
+    def run(*tensors: Any) -> dict[str, Any]:
+        structure = call(model, interface, tensors)
+        outputs[:] = output_specs(interface, layers, structure)
+        # Through identities: an output may be an input, or another output.
+        flat = [tf.identity(_plain(tensor)) for tensor in tree.flatten(structure)]
+        return {spec.name: tensor for spec, tensor in zip(outputs, flat, strict=True)}
 
     function = tf.function(
-        call,
+        run,
         autograph=False,
         input_signature=[tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in inputs],
     )
     try:
-        concrete = function.get_concrete_function()
+        with plan.applied(model):
+            concrete = function.get_concrete_function()
     except XorexportError:
         raise
     except Exception as error:
@@ -95,17 +116,9 @@ def trace(model: keras.Model) -> Traced:
             found=brief(error),
             remedy="call it once on a batch of tf.zeros in a tf.function to see the layer that fails",
         ) from error
-    return Traced(model, Signature(inputs=inputs, outputs=tuple(outputs)), function, concrete)
+    return Traced(model, interface, Signature(inputs=inputs, outputs=tuple(outputs)), function, concrete, plan)
 
 
-def _check_layer_names(model: keras.Model) -> None:
-    """TensorFlow makes scopes of the layers' names, and says nothing clear where it cannot."""
-    for layer in model._flatten_layers():
-        scope = SCOPE_NAME if layer is model else INNER_SCOPE_NAME
-        if not isinstance(layer, keras.layers.InputLayer) and not scope.match(layer.name):
-            raise ModelError(
-                f"model '{model.name}'",
-                expected="names of ASCII letters, digits and . _ - for the model and its layers",
-                found=f"'{layer.name}'",
-                remedy="rename it",
-            )
+def _plain(tensor: Any) -> Any:
+    tensor = tf.convert_to_tensor(tensor)
+    return tf.cast(tensor, tf.float32) if tensor.dtype.name in HALF else tensor

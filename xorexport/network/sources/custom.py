@@ -1,0 +1,96 @@
+"""The user's own classes and functions, from Python modules that the user names: no --unsafe is needed for those."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import keras
+
+from xorexport.errors import UsageError, brief
+
+KINDS = (
+    keras.Layer,
+    keras.Loss,
+    keras.Metric,
+    keras.Initializer,
+    keras.Regularizer,
+    keras.constraints.Constraint,
+    keras.optimizers.Optimizer,
+    keras.optimizers.schedules.LearningRateSchedule,
+    keras.DTypePolicy,
+)
+"""Of classes, what a saved model may be made of."""
+KERAS = ("keras", "tensorflow")
+"""Packages whose classes Keras finds by itself."""
+
+
+@contextmanager
+def classes_of(modules: Sequence[str]) -> Iterator[None]:
+    """Import modules, and let Keras find what they define meanwhile, whether or not it is registered with Keras.
+
+    Raises:
+        UsageError: a module cannot be imported.
+    """
+    objects: dict[str, Any] = {}
+    for name in modules:
+        objects |= own(import_module(name))
+    with keras.saving.custom_object_scope(objects):
+        yield
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module, from the current folder as well.
+
+    Raises:
+        UsageError: it is not there, or fails.
+    """
+    find_in_current_folder()
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        # The user's module runs here, and may raise anything.
+        raise UsageError(
+            "--import",
+            expected="a Python module that can be imported from here",
+            found=f"'{name}': {brief(error)}",
+            remedy="give its name without .py, and run the command in the folder that holds it",
+        ) from error
+
+
+def find_in_current_folder() -> None:
+    """Let Python find modules in the current folder, as `python -m` does."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+
+
+def own(module: ModuleType) -> dict[str, Any]:
+    """What a module offers to saved models, by the names that Keras saves.
+
+    Classes that it imports from elsewhere but Keras count, for a package may collect them; functions have to be its
+    own, since helpers of other libraries would hide functions of Keras.
+    """
+    package = _package(module.__name__)
+    return {
+        thing.__name__: thing
+        for thing in vars(module).values()
+        if (isinstance(thing, type) and issubclass(thing, KINDS) and _package(thing.__module__) not in KERAS)
+        or (inspect.isfunction(thing) and _package(thing.__module__) == package)
+    }
+
+
+def classes_known(model: keras.Model) -> Any:
+    """A context in which the model's file can be loaded, whatever classes of the user's own its layers have."""
+    classes = {type(layer) for layer in model._flatten_layers()}
+    known = {kind.__name__: kind for kind in classes if _package(kind.__module__) not in KERAS}
+    return keras.saving.custom_object_scope(known)
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]

@@ -1,0 +1,87 @@
+"""What a user asks of an export."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xorexport.errors import UsageError, check_seed
+from xorexport.network.architecture import Architecture
+from xorexport.network.training import TrainingSettings
+from xorexport.registry import FORMATS, check_names
+from xorexport.spec import Precision, TensorSpec, Tolerance
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export, and how.
+
+    Attributes:
+        model: a `.keras` file, `package.module:function`, a model, or `None` for the default network.
+        formats: names from the registry, or none for all.
+        architecture: of the default network.
+        training: of the default network.
+        precisions: of the formats that have several; the others are in the model's own.
+        samples: inputs of the user's own, to check on and to calibrate with: whatever `inputs.reading` reads, or arrays
+            by name, each of shape (rows, ...).
+        integer_ends: whether full-integer artifacts take and return integers.
+        max_error: the largest absolute error that a quantised artifact may make, or `None` for any.
+        max_flips: the largest number of decisions that may flip, or `None` for any.
+        inputs: the model's inputs, where Keras does not know them or shall not decide.
+        opset: the ONNX opset, or `None` for the highest that converter and runtime share.
+        tolerance: of float32 artifacts, or `None` for one that suits the model's arithmetic.
+        seed: of the inputs that the model is checked on.
+        description: of the model, for its files.
+        labels: names of the classes, by number.
+        preprocessing: what has to be done to raw data before it is an input, for the manifest.
+        postprocessing: what has to be done to an output before it is an answer, likewise.
+        keep_going: whether a bundle is published without the formats that cannot be written, or do not match.
+        unsafe: whether code inside a model's file may run.
+        imports: modules of the user's that define the classes and functions which a model's file names.
+    """
+
+    model: str | keras.Model | None = None
+    formats: tuple[str, ...] = ()
+    architecture: Architecture = field(default_factory=Architecture)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    precisions: tuple[Precision, ...] = (Precision.FLOAT32,)
+    samples: str | Path | Mapping[str, np.ndarray] | None = None
+    integer_ends: bool = False
+    max_error: float | None = None
+    max_flips: int | None = None
+    inputs: tuple[TensorSpec, ...] = ()
+    opset: int | None = None
+    tolerance: Tolerance | None = None
+    seed: int = 0
+    description: str = ""
+    labels: tuple[str, ...] = ()
+    preprocessing: str = ""
+    postprocessing: str = ""
+    keep_going: bool = False
+    unsafe: bool = False
+    imports: tuple[str, ...] = ()
+
+    def precisions_of(self, supported: Sequence[Precision]) -> list[Precision]:
+        """Those that a format is to be quantised to."""
+        return [precision for precision in dict.fromkeys(self.precisions) if precision in supported]
+
+    def check(self) -> None:
+        """Refuse what no model could be exported with.
+
+        Raises:
+            UsageError: it names the option.
+        """
+        check_names("--format", self.formats, FORMATS)
+        check_seed("--samples-seed", self.seed)
+        for name in ("rtol", "atol") if self.tolerance is not None else ():
+            value = getattr(self.tolerance, name)
+            if not 0 <= value < math.inf:
+                raise UsageError(f"--{name}", expected="0 or more", found=f"{value}", remedy="1e-5 is the default")

@@ -1,0 +1,37 @@
+"""Says which layers an op of the graph comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xorexport.tracing.trace import Traced
+
+SHOWN = 3
+
+
+def layers_with(traced: Traced, op_types: Iterable[str]) -> str:
+    """For example `Erf in layer 'gelu', Roll in layers 'sort' and 'segment'`; the op type alone where none has it."""
+    return ", ".join(_one(traced, op_type) for op_type in op_types)
+
+
+def _one(traced: Traced, op_type: str) -> str:
+    known = {layer.name for layer in traced.model._flatten_layers(include_self=False)}
+    found: dict[str, None] = {}
+    for node in traced.nodes():
+        if node.op == op_type:
+            # The innermost scope that is a layer; TensorFlow numbers scopes that are entered again.
+            steps = [step for step in node.name.split("/")[:-1] if _layer(step, known)]
+            if steps:
+                found[_layer(steps[-1], known)] = None
+    if not found:
+        return op_type
+    names = [f"'{name}'" for name in found]
+    text = " and ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return f"{op_type} in layer{'s' if len(names) > 1 else ''} {text}"
+
+
+def _layer(step: str, known: set[str]) -> str:
+    if step in known:
+        return step
+    stem, _, number = step.rpartition("_")
+    return stem if number.isdigit() and stem in known else ""

@@ -1,0 +1,55 @@
+"""Other ops in place of those that a format lacks, each the same to float32 rounding: by op type, for all formats."""
+
+from __future__ import annotations
+
+from xorexport.tracing.equivalents import elementwise, images, integers, resizing, spectra, tables, volumes
+from xorexport.tracing.substitution import Substitute
+
+EQUIVALENTS: dict[str, Substitute] = {
+    "Acos": elementwise.acos,
+    "Acosh": elementwise.acosh,
+    "Asin": elementwise.asin,
+    "Asinh": elementwise.asinh,
+    "Atan": elementwise.atan,
+    "Atanh": elementwise.atanh,
+    "AvgPool3D": volumes.average_pool_3d,
+    "BatchToSpaceND": volumes.batch_to_space,
+    "BitwiseAnd": integers.bitwise_and,
+    "BitwiseOr": integers.bitwise_or,
+    "Bucketize": integers.bucketize,
+    "ComplexAbs": spectra.magnitude,
+    "Conj": spectra.conjugate,
+    "Conv2DBackpropInput": volumes.dilated_transpose,
+    "Cosh": elementwise.cosh,
+    "Cumprod": integers.cumulative_product,
+    "DenseBincount": integers.dense_bincount,
+    "Erf": elementwise.erf,
+    "Erfc": elementwise.erfc,
+    "Erfinv": elementwise.erfinv,
+    "Expm1": elementwise.expm1,
+    "ExtractImagePatches": images.extract_patches,
+    "FFT": spectra.fft,
+    "FFT2D": spectra.fft_2d,
+    "IFFT": spectra.ifft,
+    "IFFT2D": spectra.ifft_2d,
+    "Imag": spectra.imaginary,
+    "ImageProjectiveTransformV3": images.project,
+    "IRFFT": spectra.irfft,
+    "LeftShift": integers.left_shift,
+    "Log1p": elementwise.log1p,
+    "LookupTableFindV2": tables.lookup,
+    "MaxPool3D": volumes.max_pool_3d,
+    "Ndtri": elementwise.ndtri,
+    "Real": spectra.real,
+    "ResizeArea": resizing.area,
+    "ResizeBicubic": resizing.bicubic,
+    "ResizeBilinear": resizing.bilinear,
+    "ResizeNearestNeighbor": resizing.nearest,
+    "RFFT": spectra.rfft,
+    "RGBToHSV": elementwise.rgb_to_hsv,
+    "ScaleAndTranslate": resizing.scale_and_translate,
+    "Sinh": elementwise.sinh,
+    "SpaceToBatchND": volumes.space_to_batch,
+    "Xlogy": elementwise.xlogy,
+}
+"""By op type. A format's exporter names those that it takes."""
