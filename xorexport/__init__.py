@@ -27,6 +27,7 @@ _PUBLIC = {
     "to_sequential": "xorexport.network.conversion",
     "train": "xorexport.network.training",
     "verify": "xorexport.verification.verify:verify_folder",
+    "verify_file": "xorexport.verification.single:verify_file",
 }
 """Public name to `module` or `module:attribute`."""
 

@@ -105,15 +105,30 @@ def _export(commands: Any) -> None:
         "  xorexport export -o artifacts            # the default network: a shop's customer segments\n"
         "  xorexport export my.keras -o bundle --format tflite --format onnx\n"
         "  xorexport export package.module:build_model -o bundle --opset 17\n"
-        "  xorexport export -o artifacts --hidden 16 16 --loss binary_crossentropy --seed 3\n",
+        "  xorexport export -o artifacts --hidden 16 16 --loss binary_crossentropy --seed 3\n"
+        "  xorexport export models/*.keras -o bundles --jobs 2\n",
     )
     command.add_argument(
         "model",
-        nargs="?",
+        nargs="*",
         metavar="MODEL",
         help="a .keras or .h5 file, a SavedModel's folder or package.module:function; none: the default network",
     )
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="the bundle's folder")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the bundle's folder; of several models the folder that each has its own bundle in, DIR/NAME",
+    )
+    command.add_argument("--each", action="store_true", help="make DIR/NAME of a single model as well")
+    command.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="export so many of several models at once, each in a process of its own (default: half of the cores)",
+    )
     command.add_argument(
         "--format",
         action="append",

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +54,11 @@ def _output_failed(error: OSError) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """`xorexport export`."""
+    if options.each or len(options.model) > 1:
+        return _export_each(options)
     from xorexport.pipeline import export as export_model
 
-    request = _request(options)
+    request = _request(options, options.model[0] if options.model else None)
     with _listener(options.json) as listener:
         report = export_model(request, options.output, listener)
     _print_report(report, options.json)
@@ -67,6 +70,31 @@ def export(options: argparse.Namespace) -> int:
         else:
             print(f"{options.output} was not written, because of the rows above.", file=sys.stderr)
     return report.exit_code
+
+
+def _export_each(options: argparse.Namespace) -> int:
+    """`xorexport export` of many models: one bundle, one process and one line of the table for each."""
+    from xorexport import many
+    from xorexport.reports import models
+    from xorexport.results import common_exit_code
+
+    if not options.model:
+        raise UsageError("--each", expected="one MODEL or more", found="none", remedy="name them, or leave --each out")
+    if options.samples == "-":
+        raise UsageError(
+            "--samples",
+            expected="a file or a function, which every model can read anew",
+            found="standard input",
+            remedy="write it into a file, and name that",
+        )
+    jobs = many.default_jobs() if options.jobs is None else options.jobs
+    with _listener(options.json) as listener:
+        results = many.export_each(options.model, options.output, partial(_request, options), jobs, listener)
+    if options.json:
+        _print_json(models.document(results))
+    else:
+        models.render(results, _console())
+    return common_exit_code(results)
 
 
 def verify(options: argparse.Namespace) -> int:
@@ -171,7 +199,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 }
 
 
-def _request(options: argparse.Namespace) -> Any:
+def _request(options: argparse.Namespace, model: str | None) -> Any:
     from xorexport.network.architecture import Architecture
     from xorexport.network.interface import parse_spec
     from xorexport.network.training import TrainingSettings
@@ -179,15 +207,15 @@ def _request(options: argparse.Namespace) -> Any:
 
     training = {"loss": options.loss, "seed": options.seed, "max_epochs": options.max_epochs}
     given = {name: value for name, value in training.items() if value is not None}
-    if options.model is not None and (given or options.hidden):
+    if model is not None and (given or options.hidden):
         raise UsageError(
             "options",
             expected="--hidden, --loss, --seed and --max-epochs for the default network alone",
-            found=f"them together with the model {options.model}",
+            found=f"them together with the model {model}",
             remedy="leave them out, or leave MODEL out",
         )
     return ExportRequest(
-        model=options.model,
+        model=model,
         formats=tuple(dict.fromkeys(options.format)),
         architecture=Architecture(hidden=tuple(options.hidden)) if options.hidden else Architecture(),
         training=TrainingSettings(**given),

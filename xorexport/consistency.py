@@ -64,7 +64,8 @@ def _artifact(artifact: Artifact, manifest: Manifest) -> Iterator[str]:
     outside = [
         file.path
         for file in artifact.files
-        if file.path != artifact.path and not file.path.startswith(f"{artifact.path}/")
+        # Below it where it is a folder, or beside it where it is a file with a second one.
+        if file.path != artifact.path and not file.path.startswith((f"{artifact.path}/", f"{artifact.path}."))
     ]
     yield from (f"the file '{path}', which is not below it" for path in outside)
 

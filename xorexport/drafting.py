@@ -220,11 +220,9 @@ class Draft:
         self.listener.step(f"wrote {artifact.path}, {artifact.size:,} bytes{notes}")
 
     def _remove(self, artifact: Artifact) -> None:
-        path = self.root / artifact.path
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        for file in artifact.files:
+            (self.root / file.path).unlink(missing_ok=True)
+        shutil.rmtree(self.root / artifact.path, ignore_errors=True)
 
     def _golden(self, samples: SampleSet) -> GoldenSet:
         """Record what `predict` returns for a set of samples.

@@ -8,7 +8,7 @@ from xorexport.drafting import Draft
 from xorexport.exporters.base import ExportOptions
 from xorexport.network import weights
 from xorexport.network.candidates import default_network, given_model
-from xorexport.network.loading import writable
+from xorexport.network.loading import classes_of, writable
 from xorexport.progress import Listener
 from xorexport.publishing import staged
 from xorexport.registry import FORMATS, load
@@ -46,7 +46,7 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
         exporter.check(ExportOptions(opset=request.opset))
     try:
         # Staged before anything else, so that a destination that cannot be written costs no training.
-        with staged(destination) as root:
+        with classes_of(request.imports), staged(destination) as root:
             prepare = default_network if request.model is None else given_model
             candidate = prepare(request, listener)
             weights.check_usable(candidate.model)

@@ -34,7 +34,7 @@ def staged(destination: Path) -> Iterator[Path]:
     staging = destination.parent / f".{destination.name}.xorexport-{os.getpid()}"
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(destination)
+        sweep(destination)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir()
     except OSError as error:
@@ -108,7 +108,7 @@ def _foreign(folder: Path) -> str | None:
     return f"files that are not the bundle's: {', '.join(others[:3])}" if others else None
 
 
-def _sweep(destination: Path) -> None:
+def sweep(destination: Path) -> None:
     """Clean up after processes that no longer run; a bundle that one of them had set aside comes back."""
     pattern = re.compile(re.escape(f".{destination.name}.xorexport-") + r"(\d+)(\.old)?")
     for entry in sorted(destination.parent.iterdir()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -152,3 +152,76 @@ class ParityReport(Struct, frozen=True):
         if Outcome.ERROR in outcomes or self.refused or not self.passed or (self.whole and self.unverified):
             return EXIT_TROUBLE
         return EXIT_OK
+
+
+class ModelResult(Struct, frozen=True):
+    """What became of one of several models.
+
+    Attributes:
+        name: the model's, which its bundle's folder has as well.
+        source: the model as the user named it.
+        bundle: the bundle's folder, or `None` where none was written.
+        seconds: from start to end.
+        report: `None` where it did not come to one.
+        error: why it did not.
+    """
+
+    name: str
+    source: str
+    bundle: str | None
+    exit_code: int
+    seconds: float
+    report: ParityReport | None = None
+    error: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """In words: `complete`, `complete but for tflite`, `does not match` or `failed`."""
+        if self.bundle is not None and self.report is not None:
+            missing = ", ".join(artifact_kind(refusal.format, refusal.precision) for refusal in self.report.refused)
+            return f"complete but for {missing}" if missing else "complete"
+        return "does not match" if self.exit_code == EXIT_MISMATCH else "failed"
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """What its bundle holds, for example `tflite` or `tflite int8`."""
+        rows = self._rows() if self.bundle is not None else ()
+        return tuple(dict.fromkeys(artifact_kind(row.format, row.precision) for row in rows))
+
+    @property
+    def max_abs(self) -> float | None:
+        """The largest error of a prediction, of what is in the bundle where there is one."""
+        errors = [output.max_abs for row in self._rows() for output in row.outputs if output.max_abs is not None]
+        return max(errors, default=None)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is not whole, in one line each; none where it is."""
+        if self.report is None:
+            return (self.error,) if self.error else ()
+        bad = (Outcome.FAIL, Outcome.ERROR)
+        lines = [f"{row.check}: {row.detail}" for row in self.report.equivalence if row.outcome in bad]
+        lines += [f"{row.path}: {row.reason}" for row in self.report.digests if row.outcome in bad]
+        lines += [f"{row.artifact} on {row.engine}: {row.reason}" for row in self._rows() if row.outcome in bad]
+        lines += [f"{row.artifact}: {row.reason}" for row in self.report.budgets if row.outcome in bad]
+        lines += [f"{artifact_kind(found.format, found.precision)}: {found.reason}" for found in self.report.refused]
+        lines += [f"{path}: no engine ran it and matched" for path in self.report.unverified]
+        return tuple(dict.fromkeys(lines))
+
+    def _rows(self) -> tuple[ParityRow, ...]:
+        """Those of artifacts that were not left out."""
+        if self.report is None:
+            return ()
+        refused = {(refusal.format, refusal.precision) for refusal in self.report.refused}
+        return tuple(row for row in self.report.parity if (row.format, row.precision) not in refused)
+
+
+def artifact_kind(format_name: str, precision: Precision) -> str:
+    """A format in a precision, which goes without saying where it is float32."""
+    return format_name if precision is Precision.FLOAT32 else f"{format_name} {precision}"
+
+
+def common_exit_code(results: Sequence[ModelResult]) -> int:
+    """1 where a model does not match; 2 where one could not be exported, or not whole; else 0."""
+    codes = {result.exit_code for result in results}
+    return next((code for code in (EXIT_MISMATCH, EXIT_TROUBLE) if code in codes), EXIT_OK)

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="list the models, and run none")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found there")
     parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS", help="for one model (600)")
-    parser.add_argument("--memory", type=int, default=8000, metavar="MB", help="for one model (8000)")
+    parser.add_argument("--memory", type=int, default=12000, metavar="MB", help="for one model (12000)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="at a time (one a core)")
     return parser
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from xorexport.bundle import digest_files
 from xorexport.errors import ExportError, XorexportError, brief
-from xorexport.spec import Artifact, Precision, Signature
+from xorexport.spec import Artifact, FileDigest, Precision, Signature
 from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import Traced
 
@@ -55,10 +55,12 @@ class Exporter(ABC):
 
     Attributes:
         suffix: of the artifact's file or folder name.
+        sidecar: what the name of a second file ends in, after the artifact's own, where there is one.
         precisions: what its float32 file can be quantised to.
     """
 
     suffix: ClassVar[str]
+    sidecar: ClassVar[str] = ""
     precisions: ClassVar[tuple[Precision, ...]] = ()
 
     def check(self, options: ExportOptions) -> None:  # noqa: B027 - most formats have no options
@@ -100,7 +102,7 @@ class Exporter(ABC):
                 found=brief(error),
                 remedy=f"leave {format_name} out with --format",
             ) from error
-        files = digest_files(root, path)
+        files = self._files(root, path)
         return Artifact(
             format=format_name,
             precision=Precision.FLOAT32,
@@ -122,7 +124,7 @@ class Exporter(ABC):
         source = root / artifact.path
         path = source.with_name(f"{source.name.removesuffix(self.suffix)}-{precision}{self.suffix}")
         signature, remark = self._quantize(artifact, precision, calibration, source, path)
-        files = digest_files(root, path)
+        files = self._files(root, path)
         return msgspec.structs.replace(
             artifact,
             precision=precision,
@@ -132,6 +134,11 @@ class Exporter(ABC):
             signature=signature,
             notes=(*artifact.notes, *([remark] if remark else [])),
         )
+
+    def _files(self, root: Path, path: Path) -> tuple[FileDigest, ...]:
+        beside = path.with_name(f"{path.name}{self.sidecar}")
+        extra = digest_files(root, beside) if self.sidecar and beside.exists() else ()
+        return (*digest_files(root, path), *extra)
 
     def _quantize(
         self, artifact: Artifact, precision: Precision, calibration: Calibration, source: Path, target: Path

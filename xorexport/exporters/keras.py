@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from xorexport.tracing.trace import Traced
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip archive can hold."""
+PIECE = 1 << 20
 
 
 class KerasExporter(Exporter):
@@ -25,9 +26,13 @@ class KerasExporter(Exporter):
     suffix = ".keras"
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
+        saved = path.with_name(f"{path.stem}.saved.keras")
         with untrained(traced.model):
-            traced.model.save(path)
-        path.write_bytes(repeatable(path.read_bytes()))
+            traced.model.save(saved)
+        try:
+            make_repeatable(saved, path)
+        finally:
+            saved.unlink()
         return {}
 
 
@@ -45,21 +50,23 @@ def untrained(model: keras.Model) -> Iterator[None]:
         model.compiled, model.optimizer = compiled, optimizer
 
 
-def repeatable(archive: bytes) -> bytes:
-    """A `.keras` archive with its date, its zip times and its object addresses replaced by constants.
+def make_repeatable(saved: Path, path: Path) -> None:
+    """Copy a `.keras` archive with its date, its zip times and its object addresses replaced by constants.
 
-    Keras numbers shared objects with Python's `id()`; any distinct numbers mean the same to it.
+    Keras numbers shared objects with Python's `id()`; any distinct numbers mean the same to it. Weights are copied
+    piece by piece, since there may be more of them than fits into memory twice.
     """
-    result = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(result, "w") as target:
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
         for entry in source.infolist():
-            data = source.read(entry)
+            copy = zipfile.ZipInfo(entry.filename, EPOCH)
+            copy.compress_type, copy.file_size = entry.compress_type, entry.file_size
             if entry.filename == "metadata.json":
-                data = _encode({**json.loads(data), "date_saved": "1980-01-01@00:00:00"})
+                target.writestr(copy, _encode({**json.loads(source.read(entry)), "date_saved": "1980-01-01@00:00:00"}))
             elif entry.filename == "config.json":
-                data = _encode(_renumbered(json.loads(data), {}))
-            target.writestr(zipfile.ZipInfo(entry.filename, EPOCH), data, compress_type=entry.compress_type)
-    return result.getvalue()
+                target.writestr(copy, _encode(_renumbered(json.loads(source.read(entry)), {})))
+            else:
+                with source.open(entry) as reading, target.open(copy, "w") as writing:
+                    shutil.copyfileobj(reading, writing, PIECE)
 
 
 def _encode(value: Any) -> bytes:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
-import tensorflow as tf
 from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
-from tf2onnx import constants, optimizer, tf_loader, tfonnx
+from tf2onnx import constants
 
-from xorexport.errors import ExportError, UsageError, brief
+from xorexport.errors import ExportError, UsageError
 from xorexport.exporters.base import Calibration, Exporter, ExportOptions, with_fixed_sizes
+from xorexport.exporters.onnx_conversion import convert
+from xorexport.exporters.onnx_external import place_externally, write_externally
 from xorexport.exporters.onnx_names import name_values
 from xorexport.exporters.onnx_ops import NEAREST, SUBSTITUTES
 from xorexport.network.interface import HALF
@@ -32,6 +34,7 @@ class OnnxExporter(Exporter):
     """Converts the frozen graph and cleans up what comes out."""
 
     suffix = ".onnx"
+    sidecar = ".data"
     precisions = (Precision.FLOAT16, Precision.INT8_DYNAMIC, Precision.INT8)
 
     def check(self, options: ExportOptions) -> None:
@@ -53,11 +56,19 @@ class OnnxExporter(Exporter):
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         opset = choose_opset(options.opset)
         with quiet():
-            model = convert(traced, opset)
-        tidy(model, traced)
+            converted = convert(traced, opset)
+        model = converted.model
+        external = list(converted.external.items())
+        places = place_externally([weight for _, weight in external], f"{path.name}{self.sidecar}")
+        by_name = {tensor.name: tensor for tensor in model.graph.initializer}
+        for (name, _), place in zip(external, places, strict=True):
+            by_name[name].external_data.extend(place)
+        tidy(model, traced, converted.external)
         onnx.helper.set_model_props(model, options.metadata)
-        check(model, traced)
+        if external:
+            write_externally([weight for _, weight in external], path.with_name(f"{path.name}{self.sidecar}"))
         path.write_bytes(model.SerializeToString(deterministic=True))
+        check(path, traced)
         return {"opset": str(opset)}
 
     def _quantize(
@@ -65,6 +76,13 @@ class OnnxExporter(Exporter):
     ) -> tuple[Signature, str]:
         from xorexport.quantization import onnx as quantizer  # here, since it takes a third of a second to import
 
+        if len(artifact.files) > 1:
+            raise ExportError(
+                f"onnx {precision} of '{artifact.path}'",
+                expected="a model below 2 GB, which the quantiser can hold in one piece",
+                found=f"{artifact.size:,} bytes",
+                remedy="leave this precision out, or quantise the parts of the model",
+            )
         before = source.read_bytes()
         with quiet():
             model = quantizer.quantize(onnx.load_from_string(before), precision, calibration.batches)
@@ -91,49 +109,12 @@ def choose_opset(wanted: int | None) -> int:
     return wanted or highest
 
 
-def convert(traced: Traced, opset: int) -> onnx.ModelProto:
-    """Run tf2onnx on the frozen graph.
+def tidy(model: onnx.ModelProto, traced: Traced, external: Mapping[str, Any]) -> None:
+    """Name the batch, shorten internal names, and drop what says nothing about this model.
 
-    Raises:
-        ExportError: the converter gave up.
+    Args:
+        external: weights whose data is not in the model, by the name of their initialiser.
     """
-    inputs = [tensor.name for tensor in traced.input_tensors()]
-    outputs = [tensor.name for tensor in traced.output_tensors()]
-    renamed = dict(
-        zip(
-            (*inputs, *outputs),
-            (spec.name for spec in (*traced.signature.inputs, *traced.signature.outputs)),
-            strict=True,
-        )
-    )
-    try:
-        graph_def = tf_loader.fix_freezing_errors_part2(traced.frozen.graph.as_graph_def(add_shapes=True))
-        with tf.Graph().as_default(), tf.device("/cpu:0"):
-            tf.import_graph_def(graph_def, name="")
-            graph_def = tf_loader.tf_optimize(inputs, outputs, graph_def)
-        with tf.Graph().as_default() as graph:
-            tf.import_graph_def(graph_def, name="")
-            converted = tfonnx.process_tf_graph(
-                graph,
-                opset=opset,
-                input_names=inputs,
-                output_names=outputs,
-                tensors_to_rename=renamed,
-                continue_on_error=True,
-            )
-            result: onnx.ModelProto = optimizer.optimize_graph(converted).make_model(traced.model.name)
-    except Exception as error:
-        raise ExportError(
-            f"onnx export of '{traced.model.name}'",
-            expected="a model that tf2onnx can convert",
-            found=brief(error),
-            remedy="leave onnx out with --format, or replace the layer that it names",
-        ) from error
-    return result
-
-
-def tidy(model: onnx.ModelProto, traced: Traced) -> None:
-    """Name the batch, shorten internal names, and drop what says nothing about this model."""
     graph = model.graph
     graph.name, graph.doc_string, model.doc_string = traced.model.name, "", ""
     model.producer_version = model.producer_version.split()[0]
@@ -144,22 +125,25 @@ def tidy(model: onnx.ModelProto, traced: Traced) -> None:
     for node in graph.node:
         if node.op_type == "ConvTranspose":
             _pad_output(node)
-    name_values(graph, traced.model)
+    name_values(graph, traced.model, external)
     for spec, value in zip(traced.signature.inputs, graph.input, strict=True):
         _set_shape(value, spec)
     for spec, value in zip(traced.signature.outputs, graph.output, strict=True):
         _set_shape(value, spec)
 
 
-def check(model: onnx.ModelProto, traced: Traced) -> None:
+def check(path: Path, traced: Traced) -> None:
     """Refuse a file that ONNX itself does not accept: tf2onnx writes unknown ops without an error.
+
+    By its path, since only then the checker finds weights in a file of their own.
 
     Raises:
         ExportError: the reason is the checker's own.
     """
     try:
-        onnx.checker.check_model(model, full_check=True)
+        onnx.checker.check_model(path, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        path.unlink()
         reason = next(iter(str(error).splitlines()), "")
         unknown = re.search(r"No Op registered for (\w+)", str(error))
         advice = "replace the layer that uses the op, or leave onnx out with --format"

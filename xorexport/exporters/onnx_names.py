@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -21,10 +22,14 @@ COUNTER = re.compile(r"^(.*[^_])__\d+$")
 """A name that tf2onnx made up. Its number depends on the order of sets, so it is counted anew."""
 
 
-def name_values(graph: Any, model: keras.Model) -> None:
-    """Rename everything but the graph's inputs and outputs, and order the initialisers by their first use."""
+def name_values(graph: Any, model: keras.Model, external: Mapping[str, Any]) -> None:
+    """Rename everything but the graph's inputs and outputs, and order the initialisers by their first use.
+
+    Args:
+        external: the model's own variables whose data is not in the graph, by the name of their initialiser.
+    """
     _order_constants(graph)
-    _rename(graph, _short_names(graph, _constant_names(graph, model)))
+    _rename(graph, _short_names(graph, _constant_names(graph, model, external)))
 
 
 def _order_constants(graph: Any) -> None:
@@ -37,7 +42,7 @@ def _order_constants(graph: Any) -> None:
     graph.initializer.extend(copies)
 
 
-def _constant_names(graph: Any, model: keras.Model) -> dict[str, str]:
+def _constant_names(graph: Any, model: keras.Model, external: Mapping[str, Any]) -> dict[str, str]:
     """New names of the initialisers: the path in Keras (`hidden/kernel`) where one has a weight's very value.
 
     Any one of several equal constants may be left, so names cannot be relied on, but values can.
@@ -47,7 +52,11 @@ def _constant_names(graph: Any, model: keras.Model) -> dict[str, str]:
     for variable in model.variables:
         paths.setdefault(_content(np.asarray(variable.value)), []).append(variable.path.removeprefix(scope))
     names = {}
+    own = {id(variable.value): variable.path.removeprefix(scope) for variable in model.variables}
     for number, tensor in enumerate(graph.initializer, start=1):
+        if tensor.name in external:
+            names[tensor.name] = own.get(id(external[tensor.name]), f"constant_{number}")
+            continue
         known = paths.get(_content(onnx.numpy_helper.to_array(tensor)))
         names[tensor.name] = known.pop(0) if known else f"constant_{number}"
     return names

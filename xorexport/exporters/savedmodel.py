@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.trackable.resource import TrackableResource
 
 from xorexport.exporters.base import Exporter, ExportOptions
@@ -30,6 +31,7 @@ class SavedModelExporter(Exporter):
         module.tables = list(_tables(traced))
         with safe_variables(module.weights):
             tf.saved_model.save(module, str(path), signatures={SIGNATURE_KEY: traced.concrete})
+        _without_saving(path / "saved_model.pb")
         # A random number, which loading does not need.
         (path / "fingerprint.pb").unlink(missing_ok=True)
         assets = path / "assets"
@@ -42,3 +44,20 @@ def _tables(traced: Traced) -> Iterator[Any]:
     """Lookup tables of preprocessing layers, which the graph reads beside its variables."""
     for layer in traced.model._flatten_layers():
         yield from (value for value in vars(layer).values() if isinstance(value, TrackableResource))
+
+
+def _without_saving(path: Path) -> None:
+    """Take the function that would save the variables again out of the graph.
+
+    It is as large as the model itself in a graph of many variables; nothing that loads a SavedModel calls it, and
+    TensorFlow makes a new one to save what it loaded.
+    """
+    model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    graph, saver = model.meta_graphs[0].graph_def, model.meta_graphs[0].saver_def
+    name = saver.save_tensor_name.partition(":")[0]
+    for node in [node for node in graph.node if node.name == name]:
+        for function in [entry for entry in graph.library.function if entry.signature.name == node.attr["f"].func.name]:
+            graph.library.function.remove(function)
+        graph.node.remove(node)
+    saver.save_tensor_name = saver.filename_tensor_name
+    path.write_bytes(model.SerializeToString(deterministic=True))

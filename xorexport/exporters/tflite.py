@@ -24,6 +24,8 @@ from xorexport.tracing.equivalents import EQUIVALENTS
 from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import Traced
 
+LARGEST_FILE = 1 << 31
+
 
 class TFLiteExporter(Exporter):
     """Converts the frozen function, then writes the signature into the file."""
@@ -42,6 +44,7 @@ class TFLiteExporter(Exporter):
         yield from with_fixed_sizes(plan, traced)
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
+        _check_size(traced)
         model = flatbuffer_utils.convert_bytearray_to_object(convert(traced))
         name_interface(model, traced)
         path.write_bytes(flatbuffer_utils.convert_object_to_bytearray(model))
@@ -72,6 +75,22 @@ def _with_ends(signature: Signature, ends: dict[str, tuple[float, int]], precisi
     return Signature(inputs=tuple(map(of, signature.inputs)), outputs=tuple(map(of, signature.outputs)))
 
 
+def _check_size(traced: Traced) -> None:
+    """Refuse what no flatbuffer can hold, before the converter runs out of memory.
+
+    Raises:
+        ExportError: the weights are 2 GB or more.
+    """
+    size = sum(variable.dtype.size * variable.shape.num_elements() for variable in traced.variables())
+    if size >= LARGEST_FILE:
+        raise ExportError(
+            f"tflite export of '{traced.model.name}'",
+            expected="weights below 2 GB, since places in a TFLite file are 32-bit numbers",
+            found=f"{size:,} bytes",
+            remedy="leave tflite out with --format, or split the model",
+        )
+
+
 def convert(traced: Traced) -> bytes:
     """Convert to built-in ops.
 
@@ -80,7 +99,7 @@ def convert(traced: Traced) -> bytes:
     """
     try:
         with quiet():
-            converter = tf.lite.TFLiteConverter.from_concrete_functions([traced.frozen])
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([traced.concrete], traced.function)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
             converter.exclude_conversion_metadata = True
             result: bytes = converter.convert()

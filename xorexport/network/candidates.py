@@ -114,7 +114,7 @@ def given_model(request: ExportRequest, listener: Listener) -> Candidate:
         model, name = loading.check_model(source, f"model '{source.name}'"), source.name
     else:
         listener.step(f"loading {source}")
-        model, name = loading.load_model(str(source), request.unsafe, request.imports), loading.model_name(str(source))
+        model, name = loading.load_model(str(source), request.unsafe), loading.model_name(str(source))
     interface = interface_of(model, request.inputs)
     samples, calibration, notes = _samples(request, model, interface)
     for note in notes:

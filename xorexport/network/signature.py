@@ -63,7 +63,8 @@ def predict(
 ) -> dict[str, np.ndarray]:
     """What `model.predict` returns for named inputs, by canonical output name.
 
-    A model that takes several arguments cannot be given to `predict`; it is called instead, batch by batch.
+    A model that takes several arguments, or float64, is called instead, batch by batch: `predict` takes one argument,
+    and rounds it to float32.
 
     Args:
         inputs: by canonical name, each of shape (rows, ...).
@@ -72,7 +73,7 @@ def predict(
     rows = len(next(iter(inputs.values())))
     tensors = [inputs[spec.name] for spec in interface.inputs]
     with safe_scopes(model):
-        if interface.alone:
+        if interface.alone and not _rounded_by_keras(interface):
             (argument,), _ = interface.arguments(tensors)
             if batch_size is None:
                 results = tree.flatten(model.predict_on_batch(argument))
@@ -89,6 +90,11 @@ def predict(
             ]
             results = [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
     return {spec.name: np.asarray(result, spec.dtype) for spec, result in zip(signature.outputs, results, strict=True)}
+
+
+def _rounded_by_keras(interface: Interface) -> bool:
+    """Whether `predict` would round the inputs: it turns float64 into float32 before the model sees it."""
+    return any(spec.dtype == "float64" for spec in interface.inputs)
 
 
 def _output_name(path: Sequence[Any], position: int, layers: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 
 import keras
 import numpy as np
@@ -14,9 +15,9 @@ def weights_sha256(model: keras.Model) -> str:
     """SHA-256 over dtype, shape and little-endian bytes of every weight, in Keras' order."""
     digest = hashlib.sha256()
     for weight in model.weights:
-        array = np.asarray(weight.value)
-        digest.update(f"{array.dtype.name}{list(array.shape)}".encode())
-        digest.update(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes())
+        array = np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value))
+        digest.update(f"{array.dtype.name}{list(weight.shape)}".encode())
+        digest.update(array.view(np.uint8) if sys.byteorder == "little" else array.byteswap().view(np.uint8))
     return digest.hexdigest()
 
 

@@ -74,7 +74,7 @@ def _digests(report: ParityReport, console: Console) -> None:
 
 def _parity(report: ParityReport, console: Console) -> None:
     columns = [name for name, least in COLUMNS.items() if console.width >= least]
-    table = _table("Predictions against Keras", *columns)
+    table = _table("Predictions against the reference", *columns)
     artifact = None
     for row in report.parity:
         if row.artifact != artifact:

@@ -11,12 +11,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import tree
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from xorexport.errors import ModelError, XorexportError, brief
 from xorexport.network.interface import HALF, Interface, interface_of
 from xorexport.network.signature import call, output_layers, output_specs
 from xorexport.spec import Signature
+from xorexport.tracing.freezing import Frozen, frozen
 from xorexport.tracing.plans import PLAIN, Plan
 
 
@@ -37,14 +37,17 @@ class Traced:
     concrete: Any
     plan: Plan = field(default_factory=Plan)
 
-    @cached_property
-    def frozen(self) -> Any:
-        """The concrete function with every variable as a constant, inputs and outputs in canonical order.
-
-        Constants, because a TFLite converter that is handed a module which does not track the variables writes
-        a file that converts without an error and predicts NaN.
-        """
-        return convert_variables_to_constants_v2(self.concrete, lower_control_flow=False, aggressive_inlining=True)
+    def frozen(self) -> Frozen:
+        """The graph with every variable as a constant, inputs and outputs in canonical order."""
+        inputs = {tensor.op.name: tensor.name for tensor in self.concrete.inputs}
+        # A dict comes back sorted by its keys.
+        ordered = sorted(spec.name for spec in self.signature.outputs)
+        outputs = {name: tensor.name for name, tensor in zip(ordered, self.concrete.outputs, strict=True)}
+        return frozen(
+            self.concrete,
+            [inputs[spec.name] for spec in self.signature.inputs],
+            [outputs[spec.name] for spec in self.signature.outputs],
+        )
 
     @cached_property
     def op_types(self) -> Counter[str]:
@@ -66,17 +69,6 @@ class Traced:
         """The TensorFlow variables that the graph reads, in the model's order, which is the same every time."""
         captured = {id(handle) for handle in self.concrete.graph.external_captures}
         return [variable.value for variable in self.model.variables if id(variable.value.handle) in captured]
-
-    def input_tensors(self) -> list[Any]:
-        """The frozen graph's inputs, in the signature's order."""
-        by_name = {tensor.op.name: tensor for tensor in self.frozen.inputs}
-        return [by_name[spec.name] for spec in self.signature.inputs]
-
-    def output_tensors(self) -> list[Any]:
-        """The frozen graph's outputs, in the signature's order: a dict comes back sorted by its keys."""
-        ordered = sorted(spec.name for spec in self.signature.outputs)
-        by_name = dict(zip(ordered, self.frozen.outputs, strict=True))
-        return [by_name[spec.name] for spec in self.signature.outputs]
 
 
 def trace(model: keras.Model, interface: Interface | None = None, plan: Plan = PLAIN) -> Traced:

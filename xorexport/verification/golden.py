@@ -62,7 +62,9 @@ def read_golden(path: Path, ends: Ends) -> Golden:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
-        raise unreadable(path, "an .npz file with inputs and outputs for --golden", "no such file")
+        raise unreadable(
+            path, "an .npz file with inputs and outputs for --golden", "a folder" if path.is_dir() else "no such file"
+        )
     try:
         if not zipfile.is_zipfile(path):
             raise ValueError("something else, or a file that is cut off")
@@ -75,17 +77,16 @@ def _read(path: Path) -> dict[str, np.ndarray]:
 def _matched(arrays: Mapping[str, np.ndarray], ends: Ends, path: Path) -> dict[tuple[str, str], str]:
     """Which array is which input or output: its name in the NPZ file, by side and the file's name."""
     specs = {"input": ends.signature.inputs, "output": ends.signature.outputs}
-    shared = set.intersection(*({name for spec in of for name in _names(spec, ends)} for of in specs.values()))
     found = {}
     for side, of in specs.items():
         for spec in of:
             names = _names(spec, ends)
-            given = [f"{side}:{name}" for name in names] + [name for name in names if name not in shared]
-            there = [name for name in given if name in arrays]
+            there = [name for name in (*(f"{side}:{name}" for name in names), *names) if name in arrays]
             if len(there) != 1:
                 raise _wrong_names(arrays, ends, path)
             found[side, spec.name] = there[0]
-    if len(found) != len(arrays):
+    # Nothing is left over, and no array is both an input and an output.
+    if sorted(found.values()) != sorted(arrays):
         raise _wrong_names(arrays, ends, path)
     return found
 

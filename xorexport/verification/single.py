@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,10 +58,18 @@ def verify_file(
         EngineUnavailableError: what reads files of its format is not installed.
     """
     selection = selection or Selection()
+    _check_tolerance(tolerance)
     format_name = format_of(path, selection.formats)
     ends = _ends(format_name, path, selection)
     bundle = _bundle(path, format_name, ends, read_golden(golden, ends), tolerance)
     return verify(bundle, selection, progress=progress)
+
+
+def _check_tolerance(tolerance: Tolerance) -> None:
+    for name in ("rtol", "atol"):
+        value = getattr(tolerance, name)
+        if not 0 <= value < math.inf:
+            raise UsageError(f"--{name}", expected="0 or more", found=f"{value}", remedy="1e-5 is the default")
 
 
 def format_of(path: Path, formats: Sequence[str] = ()) -> str:
@@ -111,6 +120,8 @@ def _found(path: Path, bundle: bool) -> str:
         return "a bundle"
     if not path.exists():
         return "no such file"
+    if (path / SAVEDMODEL_FILE).is_file():
+        return "a SavedModel"
     return "another folder" if path.is_dir() else f"a file that ends in '{path.suffix}'"
 
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 
 from xorexport.errors import UsageError, brief
 
@@ -41,7 +42,7 @@ def classes_of(modules: Sequence[str]) -> Iterator[None]:
     objects: dict[str, Any] = {}
     for name in modules:
         objects |= own(import_module(name))
-    with keras.saving.custom_object_scope(objects):
+    with _known(objects):
         yield
 
 
@@ -89,7 +90,13 @@ def classes_known(model: keras.Model) -> Any:
     """A context in which the model's file can be loaded, whatever classes of the user's own its layers have."""
     classes = {type(layer) for layer in model._flatten_layers()}
     known = {kind.__name__: kind for kind in classes if _package(kind.__module__) not in KERAS}
-    return keras.saving.custom_object_scope(known)
+    return _known(known)
+
+
+def _known(objects: dict[str, Any]) -> Any:
+    """A scope in which Keras knows these objects as well: its own scopes hide those that they are in."""
+    outer = global_state.get_global_attribute("custom_objects_scope_dict", {})
+    return keras.saving.custom_object_scope({**outer, **objects})
 
 
 def _package(module: str) -> str:

@@ -29,29 +29,79 @@ ERF_DENOMINATOR = (
     -1.42647390514189e-02,
 )
 
-# M. Giles, "Approximating the erfinv function", GPU Computing Gems 2, 2010: single precision, centre and tails.
-ERFINV_CENTRE = (
-    2.81022636e-08,
-    3.43273939e-07,
-    -3.5233877e-06,
-    -4.39150654e-06,
-    0.00021858087,
-    -0.00125372503,
-    -0.00417768164,
-    0.246640727,
-    1.50140941,
+# The normal distribution's quantile function, as Cephes, Eigen and so TensorFlow have it (S. L. Moshier, Cephes, ndtri.c):
+# in the middle, and in terms of 1 / sqrt(-2 log p) for p below exp(-2), near and far out.
+NDTRI_MIDDLE = (
+    (
+        -5.99633501014107895267e1,
+        9.80010754185999661536e1,
+        -5.66762857469070293439e1,
+        1.39312609387279679503e1,
+        -1.23916583867381258016e0,
+    ),
+    (
+        1.0,
+        1.95448858338141759834e0,
+        4.67627912898881538453e0,
+        8.63602421390890590575e1,
+        -2.25462687854119370527e2,
+        2.00260212380060660359e2,
+        -8.20372256168333339912e1,
+        1.59056225126211695515e1,
+        -1.18331621121330003142e0,
+    ),
 )
-ERFINV_TAILS = (
-    -0.000200214257,
-    0.000100950558,
-    0.00134934322,
-    -0.00367342844,
-    0.00573950773,
-    -0.0076224613,
-    0.00943887047,
-    1.00167406,
-    2.83297682,
+NDTRI_NEAR = (
+    (
+        4.05544892305962419923e0,
+        3.15251094599893866154e1,
+        5.71628192246421288162e1,
+        4.40805073893200834700e1,
+        1.46849561928858024014e1,
+        2.18663306850790267539e0,
+        -1.40256079171354495875e-1,
+        -3.50424626827848203418e-2,
+        -8.57456785154685413611e-4,
+    ),
+    (
+        1.0,
+        1.57799883256466749731e1,
+        4.53907635128879210584e1,
+        4.13172038254672030440e1,
+        1.50425385692907503408e1,
+        2.50464946208309415979e0,
+        -1.42182922854787788574e-1,
+        -3.80806407691578277194e-2,
+        -9.33259480895457427372e-4,
+    ),
 )
+NDTRI_FAR = (
+    (
+        3.23774891776946035970e0,
+        6.91522889068984211695e0,
+        3.93881025292474443415e0,
+        1.33303460815807542389e0,
+        2.01485389549179081538e-1,
+        1.23716634817820021358e-2,
+        3.01581553508235416007e-4,
+        2.65806974686737550832e-6,
+        6.23974539184983293730e-9,
+    ),
+    (
+        1.0,
+        6.02427039364742014255e0,
+        3.67983563856160859403e0,
+        1.37702099489081330271e0,
+        2.16236993594496635890e-1,
+        1.34204006088543189037e-2,
+        3.28014464682127739104e-4,
+        2.89247864745380683936e-6,
+        6.79019408009981274425e-9,
+    ),
+)
+NDTRI_EDGE = float(np.exp(-2.0))
+LARGE = 1e9
+"""From here on, the squares of the inverse hyperbolic functions drown the 1 beside them."""
 
 
 def erf(inputs: Inputs, attributes: Attributes) -> Any:
@@ -72,17 +122,24 @@ def erfc_of_basics(inputs: Inputs, attributes: Attributes) -> Any:
 
 
 def erfinv(inputs: Inputs, attributes: Attributes) -> Any:
-    """The inverse error function: x P(-log(1 - x^2))."""
-    x = inputs[0]
-    w = -tf.math.log((1.0 - x) * (1.0 + x))
-    centre = _polynomial(ERFINV_CENTRE, w - 2.5)
-    tails = _polynomial(ERFINV_TAILS, tf.sqrt(tf.maximum(w, 5.0)) - 3.0)
-    return x * tf.where(w < 5.0, centre, tails)
+    """ndtri((x + 1) / 2) / sqrt(2), as TensorFlow's kernel has it, with all that its rounding of x + 1 loses."""
+    return np.float32(np.sqrt(0.5)) * ndtri([0.5 * inputs[0] + 0.5], attributes)
 
 
 def ndtri(inputs: Inputs, attributes: Attributes) -> Any:
-    """The quantile function of the normal distribution: sqrt(2) erfinv(2 p - 1)."""
-    return np.float32(np.sqrt(2.0)) * erfinv([2.0 * inputs[0] - 1.0], attributes)
+    """The quantile function of the normal distribution."""
+    p = inputs[0]
+    left = p <= 1.0 - NDTRI_EDGE
+    b = tf.where(left, p, 1.0 - p)
+    centred = b - 0.5
+    square = centred * centred
+    middle = np.float32(np.sqrt(2.0 * np.pi)) * (centred + centred * (square * _ratio(NDTRI_MIDDLE, square)))
+    x = tf.sqrt(-2.0 * tf.math.log(tf.minimum(b, NDTRI_EDGE)))
+    z = 1.0 / x
+    tail = x - tf.math.log(x) / x - z * tf.where(x < 8.0, _ratio(NDTRI_NEAR, z), _ratio(NDTRI_FAR, z))
+    # Where p is 0 or 1, x is infinite, and so is the result.
+    tail = tf.where(tf.equal(b, 0.0), x, tail)
+    return tf.where(b > NDTRI_EDGE, middle, tf.where(left, -tail, tail))
 
 
 def log1p(inputs: Inputs, attributes: Attributes) -> Any:
@@ -105,10 +162,10 @@ def expm1(inputs: Inputs, attributes: Attributes) -> Any:
 
 
 def sinh(inputs: Inputs, attributes: Attributes) -> Any:
-    """(u + u / (u + 1)) / 2, where u = exp(x) - 1."""
+    """U (1 + 1 / (u + 1)) / 2, where u = exp(x) - 1."""
     x = tf.abs(inputs[0])
     u = expm1([x], attributes)
-    return tf.sign(inputs[0]) * 0.5 * (u + u / (u + 1.0))
+    return tf.sign(inputs[0]) * 0.5 * (u * (1.0 + 1.0 / (u + 1.0)))
 
 
 def cosh(inputs: Inputs, attributes: Attributes) -> Any:
@@ -119,14 +176,20 @@ def cosh(inputs: Inputs, attributes: Attributes) -> Any:
 def asinh(inputs: Inputs, attributes: Attributes) -> Any:
     """sign(x) log1p(|x| + x^2 / (1 + sqrt(1 + x^2)))."""
     x = tf.abs(inputs[0])
-    square = x * x
-    return tf.sign(inputs[0]) * log1p([x + square / (1.0 + tf.sqrt(1.0 + square))], attributes)
+    square = tf.minimum(x, LARGE) ** 2
+    near = log1p([x + square / (1.0 + tf.sqrt(1.0 + square))], attributes)
+    return tf.sign(inputs[0]) * tf.where(x > LARGE, _log_of_twice(x), near)
 
 
 def acosh(inputs: Inputs, attributes: Attributes) -> Any:
     """log(x + sqrt((x - 1) (x + 1))), through log1p of x - 1."""
     t = inputs[0] - 1.0
-    return log1p([t + tf.sqrt(t * (t + 2.0))], attributes)
+    near = log1p([t + tf.sqrt(t * (tf.minimum(t, LARGE) + 2.0))], attributes)
+    return tf.where(t > LARGE, _log_of_twice(inputs[0]), near)
+
+
+def _log_of_twice(x: Any) -> Any:
+    return tf.math.log(x) + np.float32(np.log(2.0))
 
 
 def atanh(inputs: Inputs, attributes: Attributes) -> Any:
@@ -174,6 +237,11 @@ def rgb_to_hsv(inputs: Inputs, attributes: Attributes) -> Any:
     )
     hue = tf.where(spread > 0.0, hue, zeros)
     return tf.stack([tf.where(hue < 0.0, hue + 1.0, hue), saturation, value], axis=-1)
+
+
+def _ratio(coefficients: tuple[Sequence[float], Sequence[float]], x: Any) -> Any:
+    numerator, denominator = coefficients
+    return _polynomial(numerator, x) / _polynomial(denominator, x)
 
 
 def _polynomial(coefficients: Sequence[float], x: Any) -> Any:

@@ -35,7 +35,10 @@ def project(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     """
     images, transforms, size, fill = inputs
     wanted, fill_mode = constant(size), text(attributes, "fill_mode")
+    nearest = text(attributes, "interpolation") == "NEAREST"
     if wanted is None or None in images.shape[1:3] or fill_mode not in ("CONSTANT", "NEAREST"):
+        return None
+    if not (nearest or images.dtype.is_floating):
         return None
     rows, columns = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in wanted), indexing="ij")
     # One transform may be meant for all images.
@@ -44,13 +47,21 @@ def project(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     k = a[6] * columns + a[7] * rows + 1.0
     x, y = (a[0] * columns + a[1] * rows + a[2]) / k, (a[3] * columns + a[4] * rows + a[5]) / k
     border = images.shape[1:3] if fill_mode == "NEAREST" else None
-    if text(attributes, "interpolation") == "NEAREST":
-        return _pixels(images, tf.round(y), tf.round(x), fill, border)
+    fill = tf.cast(fill, images.dtype)
+    if nearest:
+        return _pixels(images, _rounded(y), _rounded(x), fill, border)
     left, top = tf.floor(x), tf.floor(y)
     across, down = tf.expand_dims(x - left, -1), tf.expand_dims(y - top, -1)
     corners = [[_pixels(images, top + i, left + j, fill, border) for j in (0.0, 1.0)] for i in (0.0, 1.0)]
     upper, lower = (one * (1.0 - across) + other * across for one, other in corners)
     return upper * (1.0 - down) + lower * down
+
+
+def _rounded(x: Any) -> Any:
+    """To the nearest whole number; halves away from zero, where `tf.round` goes to the even one."""
+    size = tf.abs(x)
+    whole = tf.floor(size)
+    return tf.sign(x) * tf.where(size - whole >= 0.5, whole + 1.0, whole)
 
 
 def _pixels(images: Any, y: Any, x: Any, fill: Any, border: Any) -> Any:

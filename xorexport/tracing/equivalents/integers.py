@@ -81,10 +81,11 @@ def _bounds(size: Any) -> tuple[float, float]:
 
 
 def bucketize(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
-    """How many boundaries are at or below the number."""
-    boundaries = [float(value) for value in attributes["boundaries"].list.f]
-    reached = tf.expand_dims(tf.cast(inputs[0], tf.float32), -1) >= tf.constant(boundaries, tf.float32)
-    return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
+    """How many boundaries the number is not below: all of them for NaN, as with TensorFlow."""
+    x = inputs[0] if inputs[0].dtype == tf.float64 else tf.cast(inputs[0], tf.float32)
+    boundaries = tf.constant([float(value) for value in attributes["boundaries"].list.f], x.dtype)
+    below = tf.expand_dims(x, -1) < boundaries
+    return tf.reduce_sum(tf.cast(tf.logical_not(below), tf.int32), axis=-1)
 
 
 def cumulative_product(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:

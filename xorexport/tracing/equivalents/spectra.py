@@ -92,7 +92,8 @@ def magnitude(inputs: Inputs, attributes: Attributes) -> Any:
         return None
     first, second = (tf.abs(part) for part in parts)
     large, small = tf.maximum(first, second), tf.minimum(first, second)
-    ratio = small / tf.where(large > 0.0, large, tf.ones_like(large))
+    # Of two infinities one has to be finite for their ratio to be a number.
+    ratio = tf.minimum(small, small.dtype.max) / tf.where(large > 0.0, large, tf.ones_like(large))
     return large * tf.sqrt(1.0 + ratio * ratio)
 
 

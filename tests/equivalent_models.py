@@ -1,0 +1,119 @@
+"""Small Keras models, each with one of the ops that a format lacks, through Keras' own functions where it has one."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+from sample_models import randomised
+
+
+class Raw(layers.Layer):
+    """Calls a function of TensorFlow's that Keras has none of."""
+
+    def __init__(self, function, **options):
+        super().__init__(**options)
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+def raw(function):
+    """The function as a layer."""
+    return lambda x: Raw(function)(x)
+
+
+def inner(x):
+    """Between -1 and 1, the ends left out."""
+    return 0.95 * ops.tanh(x)
+
+
+def tokens(x):
+    """Whole numbers from 0 to 5."""
+    return ops.cast(ops.floor(ops.clip(x + 3.0, 0.0, 5.0)), "int32")
+
+
+def bits(x):
+    """Whole numbers of both signs, of about 20 bits."""
+    return ops.cast(x * 1e6, "int32")
+
+
+def colours(x):
+    """From 0 to 1, three channels."""
+    return ops.sigmoid(x)
+
+
+def complex_of(x):
+    """Complex numbers whose parts are different."""
+    return tf.complex(x, x[..., ::-1] + 0.5)
+
+
+def parts(z):
+    """Both parts as one tensor."""
+    return tf.concat([tf.math.real(z), tf.math.imag(z)], -1)
+
+
+TURN = np.float32([[0.9, -0.3, 1.2, 0.25, 1.1, -0.7, 0, 0]])
+LINE, SQUARE, IMAGE, VOLUME = (6,), (4, 6), (5, 8, 3), (5, 6, 4, 2)
+
+MODELS = {
+    "Acos": (LINE, lambda x: ops.arccos(inner(x))),
+    "Acosh": (LINE, lambda x: ops.arccosh(1.0 + ops.softplus(x))),
+    "Asin": (LINE, lambda x: ops.arcsin(inner(x))),
+    "Asinh": (LINE, ops.arcsinh),
+    "Atan": (LINE, ops.arctan),
+    "Atanh": (LINE, lambda x: ops.arctanh(inner(x))),
+    "AvgPool3D": (VOLUME, lambda x: layers.AveragePooling3D((2, 3, 2), strides=(2, 1, 2), padding="same")(x)),
+    "BatchToSpaceND": (VOLUME, lambda x: layers.Conv3D(2, 2, dilation_rate=(2, 1, 2), padding="same")(x)),
+    "BitwiseAnd": (LINE, lambda x: ops.bitwise_and(bits(x), bits(x[:, ::-1]))),
+    "BitwiseOr": (LINE, lambda x: ops.bitwise_or(bits(x), bits(x[:, ::-1]))),
+    "Bucketize": (LINE, lambda x: layers.Discretization(bin_boundaries=[-1.0, 0.0, 0.4])(x)),
+    "ComplexAbs": (LINE, raw(lambda x: tf.abs(complex_of(x)))),
+    "Conj": (LINE, raw(lambda x: parts(tf.math.conj(complex_of(x))))),
+    "Conv2DBackpropInput": (IMAGE, lambda x: layers.Conv2DTranspose(2, (3, 2), dilation_rate=(2, 3))(x)),
+    "Cosh": (LINE, ops.cosh),
+    "Cumprod": (SQUARE, lambda x: ops.cumprod(x, axis=1)),
+    "DenseBincount": (LINE, lambda x: layers.CategoryEncoding(6, output_mode="count")(tokens(x))),
+    "Erf": (LINE, ops.erf),
+    "Erfc": (LINE, raw(tf.math.erfc)),
+    "Erfinv": (LINE, lambda x: ops.erfinv(inner(x))),
+    "Expm1": (LINE, lambda x: ops.expm1(x * 1e-2)),
+    "ExtractImagePatches": (IMAGE, raw(lambda x: tf.image.extract_patches(x, [1, 2, 3, 1], [1, 2, 1, 1], [1] * 4, "SAME"))),
+    "FFT": (LINE, raw(lambda x: parts(tf.signal.fft(complex_of(x))))),
+    "FFT2D": (SQUARE, raw(lambda x: parts(tf.signal.fft2d(complex_of(x))))),
+    "IFFT": (LINE, raw(lambda x: parts(tf.signal.ifft(complex_of(x))))),
+    "IFFT2D": (SQUARE, raw(lambda x: parts(tf.signal.ifft2d(complex_of(x))))),
+    "Imag": (LINE, raw(lambda x: tf.math.imag(complex_of(x)))),
+    "ImageProjectiveTransformV3": (IMAGE, lambda x: ops.image.affine_transform(x, TURN)),
+    "IRFFT": (SQUARE, lambda x: ops.irfft((x, x[:, ::-1]), fft_length=9)),
+    "LeftShift": (LINE, lambda x: ops.left_shift(bits(x), tokens(x))),
+    "Log1p": (LINE, lambda x: ops.log1p(inner(x) * 1e-2)),
+    "LookupTableFindV2": (LINE, lambda x: layers.IntegerLookup(vocabulary=[4, 1, 3])(tokens(x))),
+    "MaxPool3D": (VOLUME, lambda x: layers.MaxPooling3D((2, 3, 2), strides=(2, 1, 2), padding="same")(x)),
+    "Ndtri": (LINE, raw(lambda x: tf.math.ndtri(tf.sigmoid(3.0 * x)))),
+    "Real": (LINE, raw(lambda x: tf.math.real(complex_of(x)))),
+    "ResizeArea": (IMAGE, lambda x: ops.image.resize(x, (3, 11), interpolation="area")),
+    "ResizeBicubic": (IMAGE, lambda x: ops.image.resize(x, (7, 5), interpolation="bicubic")),
+    "ResizeBilinear": (IMAGE, lambda x: ops.image.resize(x, (9, 13), interpolation="bilinear")),
+    "ResizeNearestNeighbor": (IMAGE, lambda x: ops.image.resize(x, (9, 13), interpolation="nearest")),
+    "RFFT": (SQUARE, lambda x: ops.concatenate(ops.rfft(x, fft_length=7), axis=-1)),
+    "RGBToHSV": (IMAGE, lambda x: ops.image.rgb_to_hsv(colours(x))),
+    "ScaleAndTranslate": (IMAGE, lambda x: ops.image.resize(x, (7, 5), interpolation="lanczos3", antialias=True)),
+    "Sinh": (LINE, ops.sinh),
+    "SpaceToBatchND": (VOLUME, lambda x: layers.Conv3D(2, 2, dilation_rate=(1, 2, 2))(x)),
+    "Xlogy": (LINE, raw(lambda x: tf.math.xlogy(tf.nn.relu(x), tf.nn.softplus(x)))),
+}  # fmt: skip
+"""By op type: the shape of a row, and the function that has the op in it."""
+
+
+def model_of(*op_types):
+    """A model with an output for each op type, called as the op; its inputs have as many shapes as are needed."""
+    inputs, outputs = {}, {}
+    for op_type in op_types:
+        shape, function = MODELS[op_type]
+        name = f"x{len(shape)}_{shape[0]}"
+        x = inputs.setdefault(name, keras.Input(shape, name=name)) if name not in inputs else inputs[name]
+        outputs[op_type.lower()] = function(x)
+    return randomised(keras.Model(list(inputs.values()), outputs, name="_".join(op_types)[:40]))
