@@ -77,9 +77,11 @@ class Graph:
 
     @property
     def nodes(self):
-        """Every node, those of loops and branches included."""
-        functions = self.definition.library.function
-        return [*self.definition.node, *(node for function in functions for node in function.node_def)]
+        """Every node, and those that the results of loops, branches and functions depend on."""
+        found, inner = list(self.definition.node), []
+        for function in self.definition.library.function:
+            inner.extend(needed_by([read.split(":")[0] for read in function.ret.values()], function.node_def))
+        return [*found, *inner]
 
     @property
     def op_types(self):
@@ -105,22 +107,28 @@ def frozen_with(table, function, *arrays, shapes=None):
         concrete = traced.get_concrete_function()
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False, aggressive_inlining=True)
     definition = frozen.graph.as_graph_def()
-    nodes = {node.name: node for node in definition.node}
-    waiting, needed = [tensor.op.name for tensor in frozen.outputs], set()
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            waiting.extend(read.split(":")[0] for read in nodes[name].input if not read.startswith("^"))
+    needed = {node.name for node in needed_by([tensor.op.name for tensor in frozen.outputs], definition.node)}
     # Behind the function's own inputs come the tables that it captured.
     inputs = [tensor.name for tensor in frozen.inputs[: len(arrays)]]
     needed.update(name.split(":")[0] for name in inputs)
-    for node in nodes.values():
+    for node in list(definition.node):
         if node.name in needed:
             node.input[:] = [read for read in node.input if not read.startswith("^")]
         else:
             definition.node.remove(node)
     return Graph(definition, inputs, [tensor.name for tensor in frozen.outputs])
+
+
+def needed_by(names, nodes):
+    """The nodes that some of them read, and those that these read, and so on; control inputs are no reading."""
+    by_name, waiting, needed = {node.name: node for node in nodes}, list(names), {}
+    while waiting:
+        name = waiting.pop()
+        # What is no node is an argument of a function.
+        if name in by_name and name not in needed:
+            needed[name] = by_name[name]
+            waiting.extend(read.split(":")[0] for read in by_name[name].input if not read.startswith("^"))
+    return list(needed.values())
 
 
 def units(expected, found):

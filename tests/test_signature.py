@@ -1,8 +1,6 @@
-"""The signature of a Keras model: names that every format can hold, and what is read off its layers."""
+"""The signature of a Keras model, from its inputs to its outputs, and what is read off its layers."""
 
-import random
 import re
-import string
 
 import keras
 import numpy as np
@@ -15,7 +13,6 @@ from xorexport.errors import ModelError
 from xorexport.network.domains import decisions_of
 from xorexport.network.domains import domains_of as domains_of_inputs
 from xorexport.network.interface import input_specs, interface_of
-from xorexport.network.names import canonical_names
 from xorexport.network.signature import predict
 from xorexport.results import Outcome
 from xorexport.samples import Domain
@@ -27,40 +24,7 @@ def domains_of(model):
     return domains_of_inputs(model, input_specs(model))
 
 
-# Names.
-
-
-@pytest.mark.parametrize(
-    ("names", "canonical"),
-    [
-        (["x", "y"], ["x", "y"]),
-        (["a-b.c", "a.b-c"], ["a_b_c", "a_b_c_1"]),
-        (["a_1", "a", "a"], ["a_1", "a", "a_2"]),
-        (["scope/in"], ["scope_in"]),
-        (["größe"], ["gr__e"]),
-        (["keras_tensor", "keras_tensor_14"], ["input", "input_1"]),
-        (["input_layer_3"], ["input"]),
-        (["keras_tensors"], ["keras_tensors"]),
-    ],
-)
-def test_names_become_distinct_identifiers_in_order(names, canonical):
-    assert canonical_names(names, "input") == canonical
-
-
-def test_a_name_that_an_input_has_is_not_given_to_an_output():
-    assert canonical_names(["same", "other"], "output", taken=["same"]) == ["same_1", "other"]
-
-
-def test_any_names_become_distinct_identifiers_and_identifiers_stay_as_they_are():
-    generator = random.Random(4)
-    alphabet = string.ascii_letters + string.digits + "_-. :/äß漢"
-    for _ in range(500):
-        names = ["".join(generator.choices(alphabet, k=generator.randrange(4))) for _ in range(generator.randrange(6))]
-        canonical = canonical_names(names, "input")
-        assert len(canonical) == len(names) == len(set(canonical))
-        assert all(re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) for name in canonical)
-        if all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in names) and len(set(names)) == len(names):
-            assert canonical == names
+# Names that not every format can hold.
 
 
 def named_input(name):

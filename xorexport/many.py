@@ -7,6 +7,7 @@ from model to model and counts names on. TensorFlow is imported in the workers a
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -170,7 +171,7 @@ class _Exports:
             name=self._names[number],
             source=self._sources[number],
             bundle=str(self._folder / self._names[number]) if published else None,
-            exit_code=ended.error.exit_code if ended.error else report.exit_code,
+            exit_code=(ended.error or ended.value[0]).exit_code,
             seconds=round(seconds, 3),
             report=report,
             error=str(ended.error) if ended.error else None,
@@ -185,7 +186,7 @@ class _Exports:
         """What is running, in a line that no terminal breaks."""
         names = ", ".join(self._names[number] for number in self._running.values())
         steps = ", ".join(worker.step for worker in self._running if worker.step)
-        return f"{self._count()} {names}: {steps}"[:79]
+        return f"{self._count()} {names}: {steps}"[: shutil.get_terminal_size().columns - 1]
 
 
 def _sweep(destination: Path) -> None:

@@ -219,6 +219,10 @@ class _Telling(Listener):
 
 def _work(channel: Channel, folder: Path) -> None:
     """Do one task, in the worker."""
+    try:
+        task = channel.recv()
+    except EOFError:  # nobody is there any more
+        return
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.set_threshold(ALLOCATIONS, 10, 10)
     # What libraries leave there goes with the folder, even where this process is killed.
@@ -230,8 +234,8 @@ def _work(channel: Channel, folder: Path) -> None:
         # Standard output is for results, not for what a model's function prints.
         os.dup2(2, 1)
         sys.stdout = sys.stderr
-        with suppress(EOFError, BrokenPipeError):  # nobody is there any more
-            channel.send(_done(channel.recv(), _Telling(channel)))
+        with suppress(BrokenPipeError):
+            channel.send(_done(task, _Telling(channel)))
 
 
 def _done(task: Task, listener: Listener) -> tuple[str, Any]:

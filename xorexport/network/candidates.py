@@ -34,6 +34,8 @@ from xorexport.samples import (
     segment_sets,
 )
 
+LARGEST_TWIN = 1 << 30
+"""Bytes of weights up to which a model is compared with its twin, which takes four times as much beside it."""
 Settings = dict[str, str | int | float | list[int]]
 
 
@@ -178,12 +180,19 @@ def _sizes(model: keras.Model, interface: Interface) -> list[int]:
 
 
 def _compare_with_twin(model: keras.Model, inputs: dict[str, np.ndarray]) -> tuple[EquivalenceRow, ...]:
+    size = sum(weight.value.dtype.size * weight.value.shape.num_elements() for weight in model.weights)
+    if size > LARGEST_TWIN:
+        return _not_compared(f"there is no room for a second set of its {size:,} bytes of weights")
     try:
         other = twin(model)
     except ModelError as error:
-        reason = f"no model in the other API to compare with: expected {error.expected}, found {error.found}"
-        return (EquivalenceRow(check="topology", outcome=Outcome.SKIPPED, detail=reason),)
+        return _not_compared(f"expected {error.expected}, found {error.found}")
     return compare(model, other, inputs)
+
+
+def _not_compared(reason: str) -> tuple[EquivalenceRow, ...]:
+    detail = f"no model in the other API to compare with: {reason}"
+    return (EquivalenceRow(check="topology", outcome=Outcome.SKIPPED, detail=detail),)
 
 
 def _train_both(

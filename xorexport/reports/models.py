@@ -16,6 +16,10 @@ from xorexport.reports import json
 from xorexport.results import ModelResult, common_exit_code
 
 COLUMNS = ("model", "bundle", "outcome", "formats", "max abs", "s")
+REASONS = 3
+"""How many are shown of one model's."""
+COUNTED = {"does not match": "not matching"}
+"""Outcomes as they are counted, where that is in other words."""
 
 
 def render(results: Sequence[ModelResult], console: Console) -> None:
@@ -35,9 +39,9 @@ def render(results: Sequence[ModelResult], console: Console) -> None:
         )
     console.print(shown)
     for result in results:
-        for reason in result.reasons:
-            line = f"[bold]{escape(result.name)}[/]: {escape(reason)}"
-            console.print(line, highlight=False, soft_wrap=True)
+        more = len(result.reasons) - REASONS
+        for reason in (*result.reasons[:REASONS], *([f"and {more} more, see --json"] if more > 0 else [])):
+            console.print(f"[bold]{escape(result.name)}[/]: {escape(reason)}", highlight=False, soft_wrap=True)
     console.print(_summary(results), highlight=False)
 
 
@@ -59,9 +63,11 @@ def _styled(result: ModelResult) -> str:
 
 def _summary(results: Sequence[ModelResult]) -> str:
     """For example `3 complete, 1 failed`."""
-    kinds = Counter("incomplete" if _incomplete(result) else result.outcome for result in results)
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    kinds = Counter(_kind(result) for result in results)
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())
 
 
-def _incomplete(result: ModelResult) -> bool:
-    return result.bundle is not None and result.exit_code != EXIT_OK
+def _kind(result: ModelResult) -> str:
+    if result.bundle is not None:
+        return "complete" if result.exit_code == EXIT_OK else "incomplete"
+    return COUNTED.get(result.outcome, result.outcome)

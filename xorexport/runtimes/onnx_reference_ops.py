@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_loop import Loop as LoopOfEvaluator
 
@@ -35,7 +36,16 @@ class Loop(LoopOfEvaluator):
             for kept, output in zip(scans, outputs[1 + self.N :], strict=True):
                 kept.append(output)
             round_number += 1
-        return (*carried, *(np.stack(kept) if kept else np.empty((0,), np.float32) for kept in scans))
+        declared = self.body.output_types[1 + self.N :]  # type: ignore[attr-defined]
+        stacked = (np.stack(kept) if kept else _of_no_round(of) for kept, of in zip(scans, declared, strict=True))
+        return (*carried, *stacked)
+
+
+def _of_no_round(declared: onnx.TypeProto) -> np.ndarray:
+    """The scan output of a loop that was never gone through: dtype and shape as its body declares them."""
+    tensor = declared.tensor_type
+    sizes = (dimension.dim_value for dimension in tensor.shape.dim)
+    return np.empty((0, *sizes), onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
 
 
 class OneHot(OpRun):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import keras
 
@@ -93,3 +95,15 @@ def not_loaded(subject: str, error: Exception, remedy: str) -> ModelError:
     return ModelError(
         subject, expected="a model that Keras can load", found=" ".join(found.split())[:LONGEST], remedy=remedy
     )
+
+
+@contextmanager
+def built_once() -> Iterator[None]:
+    """Let a Sequential be built when all of its layers are there.
+
+    Keras builds it again after each layer that it reads, which for 400 layers takes a minute; it builds it at the end
+    all the same, from the shape in the file.
+    """
+    add = keras.Sequential.add
+    with mock.patch.object(keras.Sequential, "add", lambda self, layer, rebuild=False: add(self, layer, rebuild)):
+        yield

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from xorexport.errors import ModelError
-from xorexport.network.sources.base import check_code, check_model, not_loaded
+from xorexport.network.sources.base import built_once, check_code, check_model, not_loaded
 
 
 def load(path: Path, unsafe: bool = False) -> keras.Model:
@@ -26,7 +26,8 @@ def load(path: Path, unsafe: bool = False) -> keras.Model:
         config.pop("compile_config", None)  # which Keras does not read without compiling
     check_code(config, str(path), unsafe)
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=not unsafe)
+        with built_once():
+            model = keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except Exception as error:
         raise not_loaded(
             str(path),

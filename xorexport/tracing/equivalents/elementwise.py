@@ -99,6 +99,18 @@ NDTRI_FAR = (
         6.79019408009981274425e-9,
     ),
 )
+# log(1 + x) = x - x^2 / 2 + x^3 P(x) between sqrt(1 / 2) and sqrt(2), as Cephes has it (S. L. Moshier, Cephes, logf.c).
+LOG_NEAR_ONE = (
+    7.0376836292e-2,
+    -1.1514610310e-1,
+    1.1676998740e-1,
+    -1.2420140846e-1,
+    1.4249322787e-1,
+    -1.6668057665e-1,
+    2.0000714765e-1,
+    -2.4999993993e-1,
+    3.3333331174e-1,
+)
 NDTRI_EDGE = float(np.exp(-2.0))
 LARGE = 1e9
 """From here on, the squares of the inverse hyperbolic functions drown the 1 beside them."""
@@ -143,16 +155,16 @@ def ndtri(inputs: Inputs, attributes: Attributes) -> Any:
 
 
 def log1p(inputs: Inputs, attributes: Attributes) -> Any:
-    """log(1 + x), right for small x as well: log(u) x / (u - 1), where u = 1 + x as rounded.
+    """X - x^2 / 2 + x^3 P(x) around zero, log(1 + x) further out.
 
-    Source: W. Kahan's formula; see Goldberg, "What every computer scientist should know about floating-point
-    arithmetic", theorem 4.
+    Not Kahan's log(u) x / (u - 1), where u = 1 + x as rounded: XNNPACK's log has no digits right next to 1.
     """
     x = inputs[0]
-    u = 1.0 + x
-    small = tf.equal(u, 1.0)
-    apart = tf.where(small, tf.ones_like(u), u - 1.0)
-    return tf.where(small | tf.math.greater(u, 3e38), tf.where(small, x, tf.math.log(u)), tf.math.log(u) * (x / apart))
+    near = (x > np.sqrt(0.5) - 1.0) & (x < np.sqrt(2.0) - 1.0)
+    small = tf.where(near, x, tf.zeros_like(x))
+    square = small * small
+    series = small + square * (small * _polynomial(LOG_NEAR_ONE, small) - 0.5)
+    return tf.where(near, series, tf.math.log(1.0 + x))
 
 
 def expm1(inputs: Inputs, attributes: Attributes) -> Any:

@@ -58,7 +58,8 @@ def dense_bincount(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     least, most = _bounds(size)
     if least != most:
         return None
-    hot = tf.one_hot(values, int(least), dtype=weights.dtype)
+    # A comparison, since tf2onnx writes a `OneHot` of integers that ONNX does not accept.
+    hot = tf.cast(tf.equal(tf.expand_dims(values, -1), tf.range(int(least), dtype=values.dtype)), weights.dtype)
     if flag(attributes, "binary_output"):
         return tf.reduce_max(hot, axis=-2)
     if weights.shape.num_elements() != 0:

@@ -1,0 +1,69 @@
+"""Models that draw random numbers: refused by the layer that draws, but only where it shows."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from xorexport.errors import ModelError
+from xorexport.tracing.randomness import check_repeatable, run
+from xorexport.tracing.trace import trace
+
+X = np.random.default_rng(9).uniform(-1, 1, (5, 3)).astype(np.float32)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Draws(layers.Layer):
+    """Adds noise, at inference too."""
+
+    def __init__(self, scale=1.0, **options):
+        super().__init__(**options)
+        self.scale = scale
+        self.seed_generator = keras.random.SeedGenerator(3)
+
+    def call(self, x):
+        return x + self.scale * keras.random.normal(ops.shape(x), seed=self.seed_generator)
+
+
+def model_of(*stack):
+    x = keras.Input((3,), name="x")
+    hidden = x
+    for layer in stack:
+        hidden = layer(hidden)
+    return keras.Model(x, hidden, name="m")
+
+
+def test_a_model_that_draws_is_refused_by_the_name_of_the_layer():
+    model = model_of(layers.Dense(4), Draws(name="sampling"), layers.Dense(2, name="y"))
+    with pytest.raises(ModelError, match=r"model 'm': .*other values of 'y' each time.*Random.* in layer 'sampling'"):
+        check_repeatable(trace(model), {"x": X})
+
+
+def test_the_output_that_changes_is_named_not_one_that_does_not():
+    x = keras.Input((3,), name="x")
+    drawn = Draws(name="drawn")(x)
+    model = keras.Model(x, [layers.Dense(2, name="still")(x), layers.Dense(2, name="moving")(drawn)])
+    with pytest.raises(ModelError, match="other values of 'moving' each time"):
+        check_repeatable(trace(model), {"x": X})
+
+
+def test_what_is_drawn_and_does_not_show_is_no_reason_to_refuse():
+    for layer in (Draws(scale=0.0), layers.Dropout(0.5), layers.GaussianNoise(0.3)):
+        check_repeatable(trace(model_of(layer, layers.Dense(2))), {"x": X})
+    traced = trace(model_of(Draws(scale=0.0)))
+    assert any("Random" in op_type for op_type in traced.op_types)
+
+
+def test_a_model_that_predicts_no_number_is_repeatable():
+    traced = trace(model_of(Draws(scale=0.0), layers.Lambda(lambda x: ops.log(-1.0 - ops.abs(x)), name="y")))
+    assert np.isnan(run(traced, {"x": X})["y"]).all()
+    check_repeatable(traced, {"x": X})
+
+
+def test_a_trace_is_run_by_names_in_any_order():
+    b, a = keras.Input((3,), name="b"), keras.Input((3,), name="a")
+    model = keras.Model([b, a], {"y": layers.Subtract()([b, a]), "first": b * 1.0})
+    found = run(trace(model), {"a": X, "b": 2 * X})
+    assert list(found) == ["first", "y"] or set(found) == {"first", "y"}
+    np.testing.assert_allclose(found["y"], X, rtol=1e-6)
+    np.testing.assert_array_equal(found["first"], 2 * X)
