@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xorexport import segments
-from xorexport.errors import ModelError
-from xorexport.samples import Domain, draw, drawn_sets, segment_sets
+from xorexport.errors import ModelError, UsageError
+from xorexport.samples import Domain, draw, drawn_sets, given_sets, segment_sets
 from xorexport.spec import TensorSpec
 
 
@@ -93,3 +93,91 @@ def test_pixels_fill_their_range():
 def test_inputs_that_cannot_be_drawn_are_refused_by_name(dtype):
     with pytest.raises(ModelError, match=rf"input 'text'.*found dtype {dtype}"):
         draw([spec("text", dtype)], {}, 4, 0)
+
+
+# A user's own rows.
+
+
+def given(rows, batch=None, names=False, seed=0):
+    """Sets and calibration rows of numbered rows, of two inputs."""
+    arrays = {"a": np.arange(rows, dtype=np.float32)[:, None] * [1, 1], "b": 100 + np.arange(rows, dtype=np.int32)}
+    specs = [spec("a", shape=(batch, 2)), spec("b", "int32", (batch,))]
+    return given_sets(arrays, specs, seed, [f"row {i}" for i in range(rows)] if names else ())
+
+
+def numbers(samples):
+    return [int(row[0]) for row in samples.inputs["a"]]
+
+
+def test_a_fifth_of_the_rows_is_checked_on_and_the_others_are_calibrated_with():
+    sets, calibration = given(200)
+    assert [(one.name, one.rows, one.batch_sizes) for one in sets] == [
+        ("samples", 3, (1, 3)),
+        ("more-samples", 17, (17,)),
+        ("held-back", 20, (20,)),
+    ]
+    checked = [number for one in sets for number in numbers(one)]
+    calibrated = calibration["a"][:, 0].astype(int).tolist()
+    assert sorted(checked + calibrated) == list(range(200))
+    assert checked != sorted(checked), "the first rows are no sample of rows in order"
+    assert len(calibrated) == 160
+    # Rows of all inputs stay together.
+    for one in sets:
+        assert (one.inputs["b"] - 100).tolist() == numbers(one)
+    assert (calibration["b"] - 100).tolist() == calibrated
+    assert sets[0].description == "3 of 200 given rows, chosen with seed 0"
+
+
+def test_the_seed_decides_on_the_order():
+    first, again, other = (given(60, seed=seed)[0] for seed in (1, 1, 2))
+    assert list(map(numbers, first)) == list(map(numbers, again)) != list(map(numbers, other))
+
+
+@pytest.mark.parametrize(("rows", "checked"), [(1, 1), (4, 1), (5, 1), (9, 1), (10, 2), (19, 3), (20, 4)])
+def test_few_rows_are_checked_on_and_calibrated_with_where_they_have_to_be(rows, checked):
+    sets, calibration = given(rows)
+    assert sum(one.rows for one in sets) == checked
+    assert len(calibration["a"]) == (rows if rows < 5 else rows - checked)
+    assert all(one.rows for one in sets)
+
+
+def test_one_row_runs_once():
+    (only,), _ = given(1)
+    assert only.batch_sizes == (1,)
+
+
+def test_names_go_with_their_rows():
+    sets, _ = given(100, names=True)
+    for one in sets:
+        assert list(one.row_names) == [f"row {number}" for number in numbers(one)]
+    assert given(100)[0][0].row_names == ()
+
+
+def test_golden_sets_have_an_end():
+    sets, calibration = given(3000)
+    assert [one.rows for one in sets] == [3, 17, 256]
+    assert len(calibration["a"]) == 2400
+    assert sets[-1].description == "256 of 3000 given rows, chosen with seed 0"
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "sizes"),
+    [
+        (4, 4, [4]),
+        (39, 4, [4]),
+        (40, 4, [4, 4]),
+        (400, 4, [4, 16, 60]),
+        (7, 7, [7]),
+        (2000, 300, [300]),
+        (300, 6, [6, 24, 30]),
+    ],
+)
+def test_a_fixed_batch_is_checked_on_in_multiples_of_it(rows, batch, sizes):
+    sets, _ = given(rows, batch)
+    assert [one.rows for one in sets] == sizes
+    assert {one.batch_sizes for one in sets} == {(batch,)}
+
+
+def test_fewer_rows_than_a_fixed_batch_are_refused():
+    with pytest.raises(UsageError, match=r"--samples: expected at least 8 rows, found 7"):
+        given(7, batch=8)

@@ -11,7 +11,7 @@ from keras import layers
 from xorexport.network.scopes import safe_scopes, safe_variables
 
 ODD = ["my layer", "größe", "a[0]", "_x", "1 2", "-", "a\\b", "x>y", "漢"]
-FINE = ["dense", "a/b", "a.b", "a-b", "1st", ".hidden", "A:0", "x_"]
+FINE = ["dense", "a.b", "a-b", "1st", ".hidden", "A:0", "x_"]
 SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.:\\/>-]*")
 """What TensorFlow takes as the name of a scope."""
 

@@ -18,6 +18,8 @@ from xorexport.errors import ExportError, brief
 from xorexport.tracing.freezing import Frozen
 from xorexport.tracing.trace import Traced
 
+OPTIMIZERS = {name: make for name, make in optimizer._optimizers.items() if name != "merge_duplication"}
+"""tf2onnx' own, but for the one that merges equal nodes in the order of a set; see `onnx_order`."""
 HUGE = 1 << 28
 """Bytes from which on a weight never enters the ONNX model at all: a message may hold 2 GB."""
 LIMIT = 3 << 29
@@ -119,7 +121,8 @@ def _converted(
             continue_on_error=True,
             const_node_values=contents,
         )
-        model: onnx.ModelProto = optimizer.optimize_graph(converted, catch_errors=not in_place).make_model("")
+        converted = optimizer.optimize_graph(converted, catch_errors=not in_place, optimizers=OPTIMIZERS)
+        model: onnx.ModelProto = converted.make_model("")
     return model
 
 

@@ -35,5 +35,5 @@ def write_externally(weights: Sequence[Any], path: Path) -> None:
         for weight in weights:
             array = np.ascontiguousarray(weight.numpy())
             array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            stream.write(memoryview(array).cast("B"))
+            stream.write(memoryview(array.view(np.uint8).ravel()))  # type: ignore[arg-type]
             stream.write(bytes(-stream.tell() % ALIGNMENT))

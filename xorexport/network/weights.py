@@ -17,7 +17,8 @@ def weights_sha256(model: keras.Model) -> str:
     for weight in model.weights:
         array = np.ascontiguousarray(keras.ops.convert_to_numpy(weight.value))
         digest.update(f"{array.dtype.name}{list(weight.shape)}".encode())
-        digest.update(array.view(np.uint8) if sys.byteorder == "little" else array.byteswap().view(np.uint8))
+        little = array if sys.byteorder == "little" else array.byteswap()
+        digest.update(memoryview(little.view(np.uint8).ravel()))  # type: ignore[arg-type]
     return digest.hexdigest()
 
 
