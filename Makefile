@@ -17,7 +17,7 @@ unexport PYTHONPATH PYTHONHOME
 quote = '$(subst ','\'',$(1))'
 
 .DEFAULT_GOAL := help
-.PHONY: help export verify test test-slow lint format types check zoo bench lock clean FORCE
+.PHONY: help export verify test test-slow lint format types check zoo zoo-large bench lock clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1:/p' Makefile | awk -F: '{ printf "  make %-10s %s\n", $$1, substr($$0, length($$1) + 2) }'
@@ -52,6 +52,9 @@ check: lint types test ## lint, types and test
 
 zoo: $(READY) ## export and verify a zoo of models, each in a process of its own (ARGS="--help" says what else)
 	@PYTHONPATH=tests $(BIN)/python -m zoo $(ARGS)
+
+zoo-large: $(READY) ## export and verify a model of 2.5 GB (20 GB of memory, 15 GB of disk, minutes)
+	@PYTHONPATH=tests $(BIN)/python -m zoo.large $(ARGS)
 
 bench: $(READY) ## measure the speed, as ratios within one run
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import larger
+
 FOLDER = Path(__file__).parent
 
 
@@ -62,7 +64,9 @@ def seconds(command: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds to take the median of (default: 7)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--no-larger", action="store_true", help="leave out the larger models, which take minutes")
+    options = parser.parse_args()
+    rounds = options.rounds
     with tempfile.TemporaryDirectory() as folder:
         todo = measures(Path(folder) / "bundle")
         yardstick = [sys.executable, str(FOLDER / "straightforward.py"), folder]
@@ -79,6 +83,8 @@ def main() -> None:
         print(f"{measure.name:<36}{middle:>8.3f}  {ratio:>7.3f}  {limit:>7}   {measure.floor}{verdict}")
     floor = statistics.median(entry["import tensorflow"] for entry in times)
     print(f"{'fit, 3 exports, 3 checks (once)':<36}{script:>8.3f}  {script / floor:>7.3f}  {'':>7}   import tensorflow")
+    if not options.no_larger:
+        larger.report()
 
 
 if __name__ == "__main__":

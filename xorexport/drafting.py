@@ -115,20 +115,27 @@ class Draft:
             self.refused.append(Refusal(format=format_name, precision=precision, reason=str(error)))
             self.listener.step(f"refused {format_name} {precision}")
 
-    def _kept(self, artifact: Artifact, rows: tuple[ParityRow, ...]) -> bool:
+    def _kept(self, artifact: Artifact, rows: tuple[ParityRow, ...], too_much: str = "") -> bool:
         """Take an artifact and its rows into the bundle; its rows alone where it does not match and others shall go on.
+
+        Args:
+            too_much: why it costs more than the user allows, or empty.
 
         Returns:
             Whether the artifact is in the bundle, and matches.
         """
-        self.rows.extend(rows)
-        matches = _matches(rows)
-        if self.request.keep_going and not matches:
-            self._remove(artifact)
-            reason = next(row.reason for row in rows if row.outcome in (*BAD, Outcome.SKIPPED))
-            self.refused.append(Refusal(format=artifact.format, precision=artifact.precision, reason=reason))
-        else:
+        matches = _matches(rows) and not too_much
+        if matches or not self.request.keep_going:
+            self.rows.extend(rows)
             self.artifacts.append(artifact)
+            return matches
+        self._remove(artifact)
+        # What an engine cannot run is no use to anybody, which is a refusal; what it gets wrong is a mismatch as well.
+        if any(row.outcome is Outcome.FAIL for row in rows):
+            self.rows.extend(rows)
+        worst_first = (row.reason for outcome in (*BAD, Outcome.SKIPPED) for row in rows if row.outcome is outcome)
+        reason = too_much or next(worst_first, "no engine runs it")
+        self.refused.append(Refusal(format=artifact.format, precision=artifact.precision, reason=reason))
         return matches
 
     def _quantize(self, exporter: Exporter, artifact: Artifact, precision: Precision) -> None:
@@ -142,14 +149,14 @@ class Draft:
             self._remove(quantized)
             raise _as_export_error(error, f"{artifact.format} {precision}", self.candidate.name) from error
         quantized = msgspec.structs.replace(quantized, budget=budget)
-        for of_output in budget:
-            reason = excess(of_output, self.request.max_error, self.request.max_flips)
+        reasons = [excess(of_output, self.request.max_error, self.request.max_flips) for of_output in budget]
+        for of_output, reason in zip(budget, reasons, strict=True):
             outcome = Outcome.FAIL if reason else Outcome.PASS
             self.budgets.append(
                 BudgetRow(artifact=quantized.path, outcome=outcome, budget=of_output, reason=reason, remark=remark)
             )
         self._tell(quantized)
-        self._kept(quantized, self._verified(quantized))
+        self._kept(quantized, self._verified(quantized), "; ".join(filter(None, reasons)))
 
     def _calibration_batches(self, artifact: Artifact) -> list[dict[str, np.ndarray]] | None:
         """The rows to calibrate on in batches that the artifact takes; what does not fill a fixed batch is left out."""
@@ -205,12 +212,14 @@ class Draft:
         draft = self._bundle(artifact)
         # The user's own classes are here now; a later `verify` imports them itself.
         with classes_known(self.candidate.model):
-            return verify(
+            rows = verify(
                 draft,
                 Selection(unsafe=self.request.unsafe, whole=True),
                 tuple(digests.file_rows(self.root, draft.manifest)),
                 self.listener.working,
             ).parity
+        # The staging folder is gone when somebody reads this.
+        return tuple(msgspec.structs.replace(row, reason=row.reason.replace(f"{self.root}/", "")) for row in rows)
 
     def _bundle(self, artifact: Artifact) -> bundle.Bundle:
         return bundle.Bundle(self.root, msgspec.structs.replace(self.manifest, artifacts=(artifact,)))

@@ -71,7 +71,7 @@ class ExportRequest:
 
     def precisions_of(self, supported: Sequence[Precision]) -> list[Precision]:
         """Those that a format is to be quantised to."""
-        return [precision for precision in dict.fromkeys(self.precisions) if precision in supported]
+        return [precision for precision in dict.fromkeys(map(Precision, self.precisions)) if precision in supported]
 
     def check(self) -> None:
         """Refuse what no model could be exported with.
@@ -80,6 +80,7 @@ class ExportRequest:
             UsageError: it names the option.
         """
         check_names("--format", self.formats, FORMATS)
+        check_names("--precision", self.precisions, tuple(Precision))
         check_seed("--samples-seed", self.seed)
         for name in ("rtol", "atol") if self.tolerance is not None else ():
             value = getattr(self.tolerance, name)

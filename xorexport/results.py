@@ -140,8 +140,9 @@ class ParityReport(Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """Whether anything matches."""
-        return any(row.outcome is Outcome.PASS for row in self.parity)
+        """Whether anything matches that was not left out."""
+        refused = {(refusal.format, refusal.precision) for refusal in self.refused}
+        return any(row.outcome is Outcome.PASS and (row.format, row.precision) not in refused for row in self.parity)
 
     @property
     def exit_code(self) -> int:

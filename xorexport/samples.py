@@ -115,8 +115,8 @@ def given_sets(
 ) -> tuple[tuple[SampleSet, ...], dict[str, np.ndarray]]:
     """Sets of a user's own rows, in an order that the seed decides, and the rows to calibrate with.
 
-    One row in five is held back from calibration, to check on; only where there are fewer than five, the same ones have
-    to do for both.
+    One row in five is held back from calibration, to check on; only where there are fewer than five, or than two
+    fixed batches, the same ones have to do for both.
 
     Args:
         arrays: by canonical name, each of shape (rows, ...).
@@ -138,7 +138,8 @@ def given_sets(
         )
     order = np.random.default_rng(seed).permutation(rows)
     held = max(rows // HELD_BACK, unit) // unit * unit
-    checked, rest = order[:held], order[held:] if rows >= HELD_BACK else order
+    enough = rows >= HELD_BACK and rows - held >= unit
+    checked, rest = order[:held], order[held:] if enough else order
     few, many = (3, 17) if fixed is None else (fixed, 4 * fixed)
     parts = {"samples": checked[:few], "more-samples": checked[few : few + many], "held-back": checked[few + many :]}
     sets = tuple(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, final
@@ -90,7 +92,8 @@ class Exporter(ABC):
         """
         path = root / f"{name}{self.suffix}"
         try:
-            details = self._write(traced, options, path)
+            with self._whole(path):
+                details = self._write(traced, options, path)
         except (XorexportError, OSError):
             raise
         except Exception as error:
@@ -123,7 +126,8 @@ class Exporter(ABC):
         """
         source = root / artifact.path
         path = source.with_name(f"{source.name.removesuffix(self.suffix)}-{precision}{self.suffix}")
-        signature, remark = self._quantize(artifact, precision, calibration, source, path)
+        with self._whole(path):
+            signature, remark = self._quantize(artifact, precision, calibration, source, path)
         files = self._files(root, path)
         return msgspec.structs.replace(
             artifact,
@@ -134,6 +138,17 @@ class Exporter(ABC):
             signature=signature,
             notes=(*artifact.notes, *([remark] if remark else [])),
         )
+
+    @contextmanager
+    def _whole(self, path: Path) -> Iterator[None]:
+        """Leave nothing of what could not be written as a whole."""
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(path, ignore_errors=True)
+            for file in {path, path.with_name(f"{path.name}{self.sidecar}")}:
+                file.unlink(missing_ok=True)
+            raise
 
     def _files(self, root: Path, path: Path) -> tuple[FileDigest, ...]:
         beside = path.with_name(f"{path.name}{self.sidecar}")

@@ -27,12 +27,12 @@ class KerasExporter(Exporter):
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         saved = path.with_name(f"{path.stem}.saved.keras")
-        with untrained(traced.model):
-            traced.model.save(saved)
         try:
+            with untrained(traced.model):
+                traced.model.save(saved)
             make_repeatable(saved, path)
         finally:
-            saved.unlink()
+            saved.unlink(missing_ok=True)
         return {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import keras
@@ -30,7 +30,7 @@ def name_values(graph: Any, model: keras.Model, external: Mapping[str, Any]) -> 
     _order_constants(graph)
     interface = {value.name for value in (*graph.input, *graph.output)}
     names = _constant_names(graph, model, external)
-    _Naming().rename(graph, {}, {**names, **{name: name for name in interface}})
+    _Naming(interface).rename(graph, {}, names, interface)
 
 
 class _Naming:
@@ -38,29 +38,38 @@ class _Naming:
 
     A value gets the name of its node without the model's scope in front, and numbers at its end count within the
     whole graph.
+
+    Args:
+        interface: names that are given already.
     """
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
+    def __init__(self, interface: Collection[str]) -> None:
+        self._taken: set[str] = set(interface)
         self._counts: Counter[str] = Counter()
 
-    def rename(self, graph: Any, outer: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    def rename(
+        self, graph: Any, outer: Mapping[str, str], wanted: Mapping[str, str], kept: Collection[str] = ()
+    ) -> None:
         """Rename the values of one graph.
 
         Args:
             outer: new names of the values around it.
             wanted: names for some of its own.
+            kept: those of its own that keep their names.
         """
         # A body may have a name that means something else around it.
-        names = dict(outer)
+        names = {**outer, **{name: name for name in kept}}
         for value in (*graph.initializer, *graph.input):
-            names[value.name] = self._new(wanted.get(value.name) or self._short(value.name))
+            if value.name not in kept:
+                names[value.name] = self._new(wanted.get(value.name) or self._short(value.name))
         for node in graph.node:
-            first, *others = node.output
-            names[first] = self._new(wanted.get(first) or self._short(first))
-            # Further outputs of one node have its name and their number.
-            for number, name in enumerate(others, start=1):
-                names[name] = wanted.get(name) or self._new(f"{names[first]}:{number}") if name else ""
+            # A node may leave outputs out; those after the first have its name and their number.
+            first, *others = ((number, name) for number, name in enumerate(node.output) if name)
+            if first[1] not in kept:
+                names[first[1]] = self._new(self._short(first[1]))
+            for number, name in others:
+                if name not in kept:
+                    names[name] = self._new(f"{names[first[1]]}:{number}")
         for tensor in graph.initializer:
             tensor.name = names[tensor.name]
         for value in (*graph.input, *graph.output):
@@ -69,7 +78,7 @@ class _Naming:
             node.input[:] = [names.get(name, name) for name in node.input]
             node.output[:] = [names.get(name, name) for name in node.output]
             # The same number that its value has, and no name that says nothing.
-            node.name = next(iter(node.output), "")
+            node.name = next(filter(None, node.output), "")
             for body in bodies(node):
                 self.rename(body, names, {})
 
@@ -92,7 +101,7 @@ class _Naming:
 
 def _order_constants(graph: Any) -> None:
     """Sort the initialisers by their first use, those of bodies included; what nobody uses is left out."""
-    position = used_by(graph.node)
+    position = used_by(graph)
     ordered = sorted(
         (tensor for tensor in graph.initializer if tensor.name in position), key=lambda tensor: position[tensor.name]
     )

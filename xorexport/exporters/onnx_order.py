@@ -7,7 +7,6 @@ process to process. Here the order follows from what the outputs need, and the f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from typing import Any
 
 import onnx
@@ -110,11 +109,13 @@ def _ordered(graph: Any) -> list[Any]:
 
 
 def _merged_constants(graph: Any) -> dict[str, str]:
-    """The constants that are left in place of equal ones; whose data is elsewhere stays."""
+    """The constants that are left in place of equal ones; outputs stay, and so does what is text or elsewhere."""
     renamed: dict[str, str] = {}
     first: dict[Any, str] = {}
+    outputs = {value.name for value in graph.output}
     for tensor in graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        apart = tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.data_type == onnx.TensorProto.STRING
+        if apart or tensor.name in outputs:
             continue
         array = onnx.numpy_helper.to_array(tensor)
         key = tensor.data_type, tuple(tensor.dims), hashlib.sha256(array.tobytes()).digest()
@@ -131,7 +132,7 @@ def _computation(node: Any) -> Any:
     if bodies(node) or node.op_type in DRAWING:
         return None
     attributes = sorted(attribute.SerializeToString(deterministic=True) for attribute in node.attribute)
-    return node.domain, node.op_type, tuple(node.input), tuple(attributes), len(node.output)
+    return node.domain, node.op_type, tuple(node.input), tuple(attributes), tuple(map(bool, node.output))
 
 
 def _read_instead(node: Any, renamed: dict[str, str]) -> None:
@@ -145,7 +146,8 @@ def _read_instead(node: Any, renamed: dict[str, str]) -> None:
             value.name = outer.get(value.name, value.name)
 
 
-def used_by(nodes: Iterable[Any]) -> dict[str, int]:
-    """The values that nodes read, by the position of their first use."""
-    names = dict.fromkeys(name for node in nodes for name in reads_of(node))
+def used_by(graph: Any) -> dict[str, int]:
+    """The values that a graph's nodes read, and its outputs, by the position of their first use."""
+    names = dict.fromkeys(name for node in graph.node for name in reads_of(node))
+    names |= dict.fromkeys(value.name for value in graph.output)
     return {name: position for position, name in enumerate(names)}

@@ -166,8 +166,8 @@ def _copy_state(source: keras.layers.Layer, target: keras.layers.Layer, model: k
     for one, other in zip(source.variables, target.variables, strict=True):
         other.assign(one.value)
     for layer in target._flatten_layers():
-        # Normalization computes with values that it derives from its weights once.
-        if hasattr(layer, "finalize_state"):
+        # It computes with values that it derives from its weights once; others would forget what their config says.
+        if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()
     if hasattr(source, "get_vocabulary") and source.get_vocabulary() != target.get_vocabulary():
         raise _error(

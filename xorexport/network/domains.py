@@ -14,6 +14,8 @@ from xorexport.spec import Decision, Signature, TensorSpec
 
 SPREAD = 2.0
 """Standard deviations on both sides of the mean that a Normalization layer knows."""
+HASHED = 999
+"""The largest of the whole numbers that a Hashing layer, which takes any, is checked on."""
 
 
 def domains_of(model: keras.Model, specs: Sequence[TensorSpec]) -> dict[str, Domain]:
@@ -49,6 +51,8 @@ def _domain(reached: Iterable[Any]) -> Domain | None:
             counts.append(layer.num_tokens)
         elif type(layer).__name__ == "OneHot":
             counts.append(layer.num_classes)
+        elif isinstance(layer, keras.layers.Hashing):
+            ranges.append(Domain(low=0, high=HASHED, integer=True))
         elif isinstance(layer, keras.layers.IntegerLookup):
             known = [int(value) for value in layer.get_vocabulary(include_special_tokens=False)]
             # One beyond each end, which the layer does not know.

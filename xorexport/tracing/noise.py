@@ -1,27 +1,81 @@
 """A tolerance that suits the model's own arithmetic.
 
 Engines add in other orders than Keras does, so each of their operations may be off in the last place. A model passes
-such differences on, larger or smaller: how much, is seen when its inputs are moved by one unit in the last place.
+such differences on, larger or smaller: how much, is seen when each of its operations is moved by one unit in the last
+place, at random.
+
+Method: Monte Carlo arithmetic; D. S. Parker, "Monte Carlo arithmetic: exploiting randomness in floating-point
+arithmetic", 1997.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from xorexport.errors import XorexportError
 from xorexport.network.policy import SINGLE, unit_roundoff
 from xorexport.samples import SampleSet
 from xorexport.spec import Tolerance
 from xorexport.tracing.randomness import run
-from xorexport.tracing.trace import Traced
+from xorexport.tracing.substitution import rewritten
+from xorexport.tracing.trace import Traced, trace
 
 BASE = 1e-5
 """Relative and absolute, in float32: some 80 units in the last place."""
 HALF_UNITS = 16
 """The same in half precision, in units of its roundoff."""
-SAFETY = 10
+SAFETY = 4
 """How much further than the model moves by itself an engine may be off."""
+SEED = 1
+UNIT = 2.0**-23
+"""A unit in the last place of float32."""
+ARITHMETIC = frozenset(
+    {
+        "AddV2",
+        "AvgPool",
+        "BatchMatMulV2",
+        "BatchMatMulV3",
+        "BiasAdd",
+        "Conv2D",
+        "Conv2DBackpropInput",
+        "Conv3D",
+        "Conv3DBackpropInputV2",
+        "Cos",
+        "DepthwiseConv2dNative",
+        "Einsum",
+        "Elu",
+        "Erf",
+        "Erfc",
+        "Exp",
+        "Expm1",
+        "FusedBatchNormV3",
+        "Log",
+        "Log1p",
+        "LogSoftmax",
+        "MatMul",
+        "Mean",
+        "Mul",
+        "Pow",
+        "RealDiv",
+        "Rsqrt",
+        "Selu",
+        "Sigmoid",
+        "Sin",
+        "Softmax",
+        "Softplus",
+        "Sqrt",
+        "Square",
+        "SquaredDifference",
+        "Sub",
+        "Sum",
+        "Tanh",
+    }
+)
+"""Op types that round."""
 LIMIT = 100
 """The most that the tolerance is loosened by. What moves further is a step of the model, not its noise."""
 
@@ -50,18 +104,35 @@ def _scale(outputs: Mapping[str, np.ndarray]) -> float:
 
 
 def _movement(traced: Traced, inputs: Mapping[str, np.ndarray], still: Mapping[str, np.ndarray]) -> float:
-    """How far float outputs move when every float input moves by one unit in the last place, in units of `BASE`."""
-    if not any(array.dtype.kind == "f" for array in inputs.values()):
+    """How far float outputs move when every operation is off in the last place, in units of `BASE`.
+
+    Steps do not count: where a rounding changes a decision, an output jumps, which is no noise.
+    """
+    try:
+        with rewritten(_Rounding(SEED)):
+            moved = run(trace(traced.model, traced.interface, traced.plan), inputs)
+    except XorexportError:
         return 0.0
     largest = 0.0
-    for direction in (-np.inf, np.inf):
-        moved = run(traced, {name: _nudged(array, direction) for name, array in inputs.items()})
-        for name, array in still.items():
-            if array.dtype.kind == "f" and array.size and np.isfinite(array).all():
+    for name, array in still.items():
+        if array.dtype.kind == "f" and array.size:
+            with np.errstate(invalid="ignore"):
                 distance = np.abs(moved[name].astype(np.float64) - array) / (BASE + BASE * np.abs(array))
-                largest = max(largest, float(np.nan_to_num(distance, nan=0.0).max()))
+            largest = max(largest, float(distance[distance <= LIMIT].max(initial=0.0)))
     return largest
 
 
-def _nudged(array: np.ndarray, direction: float) -> np.ndarray:
-    return np.nextafter(array, array.dtype.type(direction)) if array.dtype.kind == "f" else array
+class _Rounding:
+    """Multiplies what arithmetic ops return by 1 or one unit in the last place more or less, each element at random."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed, self._count = seed, 0
+
+    def __call__(
+        self, op_type: str, inputs: Sequence[Any], attributes: Mapping[str, Any], outputs: Sequence[Any]
+    ) -> Sequence[Any] | None:
+        if op_type not in ARITHMETIC or outputs[0].dtype != tf.float32:
+            return None
+        self._count += 1
+        noise = tf.random.stateless_uniform(tf.shape(outputs[0]), [self._seed, self._count], -1.0, 1.0)
+        return [outputs[0] * (1.0 + UNIT * noise), *outputs[1:]]

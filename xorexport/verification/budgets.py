@@ -26,6 +26,13 @@ def budgets_of(bundle: Bundle, artifact: Artifact, selection: Selection) -> tupl
         XorexportError: an engine that is installed fails on the artifact, or no engine is.
     """
     measured = [_on_engine(bundle, artifact, session) for session in _sessions(bundle, artifact, selection)]
+    if not measured:
+        raise EngineUnavailableError(
+            artifact.path,
+            expected="an engine to measure on",
+            found="none that runs it",
+            remedy="leave this precision out, or install another engine",
+        )
     return tuple(worst(of_output) for of_output in zip(*measured, strict=True))
 
 

@@ -100,7 +100,8 @@ def verify(
     golden_broken = sorted(broken.intersection(_golden_files(bundle)))
     parity: list[ParityRow] = []
     for artifact in artifacts:
-        changed = sorted(path for path in broken if path == artifact.path or path.startswith(f"{artifact.path}/"))
+        own = {file.path for file in artifact.files}
+        changed = sorted(path for path in broken if path in own or path.startswith(f"{artifact.path}/"))
         blocked = [*changed, *golden_broken]
         for name in selection.engines_for(artifact):
             if blocked:

@@ -183,7 +183,7 @@ def norms():
     )
 
 
-@kind()
+@kind(refused={"tflite": "MatrixInverse", "onnx": "Cholesky"})
 def linear_algebra():
     """Inverse, determinant, Cholesky factor and a solved system, of a matrix a row."""
     x, hidden = hidden_of((4, 6), 4)
@@ -198,7 +198,7 @@ def linear_algebra():
     )
 
 
-@kind()
+@kind(refused={"tflite": "MatrixDeterminant"})
 def determinant():
     """A determinant, scaled to the size of its matrix."""
     x, hidden = hidden_of((3, 6), 3)

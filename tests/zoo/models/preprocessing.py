@@ -82,7 +82,7 @@ def integer_lookup():
     return dense_behind(x, layers.Embedding(5, 3)(layers.IntegerLookup(vocabulary=[0, 1, 12, 36])(x)))
 
 
-@kind()
+@kind(refused={"tflite": "StringToHashBucketFast", "onnx": "StringToHashBucketFast"})
 def hashed_integers():
     """Hashing of integers into bins."""
     x = keras.Input((3,), dtype="int32", name="ids")

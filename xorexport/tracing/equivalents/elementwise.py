@@ -29,8 +29,8 @@ ERF_DENOMINATOR = (
     -1.42647390514189e-02,
 )
 
-# The normal distribution's quantile function, as Cephes, Eigen and so TensorFlow have it (S. L. Moshier, Cephes, ndtri.c):
-# in the middle, and in terms of 1 / sqrt(-2 log p) for p below exp(-2), near and far out.
+# The normal distribution's quantile function, as Cephes, Eigen and so TensorFlow have it (S. L. Moshier, Cephes,
+# ndtri.c): in the middle, and in terms of 1 / sqrt(-2 log p) for p below exp(-2), near and far out.
 NDTRI_MIDDLE = (
     (
         -5.99633501014107895267e1,
