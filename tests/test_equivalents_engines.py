@@ -1,5 +1,7 @@
 """Every op that a format's exporter replaces, through the real converters and engines, and what they do without it."""
 
+import functools
+
 import equivalent_ops
 import pytest
 import test_equivalents_elementwise
@@ -36,6 +38,12 @@ LOWERED = {("tflite", "Xlogy")}
 """The converter makes these of other ops itself, and rightly."""
 
 
+@functools.cache
+def traced_of(op_type):
+    """The trace of the model that has the op in it."""
+    return trace(model_of(op_type))
+
+
 def test_every_equivalent_is_compared_with_tensorflow():
     cases = [getattr(module, name, {}) for module in MODULES for name in ("CASES", "TRANSPOSED")]
     covered = {op_type: of_op for group in cases for op_type, of_op in group.items()}
@@ -49,7 +57,7 @@ def test_every_op_that_a_format_replaces_has_an_equivalent_and_a_model_with_it()
         assert set(op_types) <= set(EQUIVALENTS)
         assert len(op_types) == len(set(op_types))
     for op_type in EQUIVALENTS:
-        assert trace(model_of(op_type)).op_types[op_type] >= 1
+        assert traced_of(op_type).op_types[op_type] >= 1
 
 
 def replaced(format_name, module):
@@ -95,17 +103,16 @@ def test_without_its_equivalent_an_op_is_refused_or_wrong(format_name, op_type, 
     monkeypatch.setattr(tflite, "LACKING", lacking)
     substitutes = {other: made for other, made in onnx_ops.SUBSTITUTES.items() if other != op_type}
     monkeypatch.setattr(onnx, "SUBSTITUTES", substitutes)
-    model = model_of(op_type)
-    if not writable(model, format_name, tmp_path):
+    traced = traced_of(op_type)
+    if not writable(traced, format_name, tmp_path):
         return
-    report = export(ExportRequest(model=model, formats=(format_name,)), tmp_path / "bundle")
+    report = export(ExportRequest(model=traced.model, formats=(format_name,)), tmp_path / "bundle")
     wrong = {row.outcome for row in report.parity} & {Outcome.FAIL, Outcome.ERROR}
     assert wrong or report.notes, f"{format_name} has {op_type} itself"
 
 
-def writable(model, format_name, folder):
+def writable(traced, format_name, folder):
     """Whether the format's first plan, which fixes nothing, can be written at all."""
-    traced = trace(model)
     exporter = load(FORMATS[format_name].exporter, format_name)
     plan = next(exporter.plans(traced))
     try:

@@ -25,12 +25,11 @@ def with_flags(op_type, align, half):
 
 def by_flags(op_type, **bound):
     for align, half in FLAGS:
-        name = f"align_corners {align}, half_pixel_centers {half}"
         function = with_flags(op_type, align, half)
-        yield Case(name, function, [IMAGES], **bound)
-        yield Case(f"{name}, bytes", function, [BYTES], **bound)
-        yield Case(f"{name}, a line", function, [IMAGES[:, :1, :1]], **bound)
-        yield Case(f"{name}, unknown batch and channels", function, [IMAGES], shapes=[(None, 5, 8, None)], **bound)
+        yield Case(f"align_corners {align}, half_pixel_centers {half}", function, [IMAGES], **bound)
+    yield Case("bytes", function, [BYTES], **bound)
+    yield Case("a pixel", function, [IMAGES[:, :1, :1]], **bound)
+    yield Case("unknown batch and channels", function, [IMAGES], shapes=[(None, 5, 8, None)], **bound)
 
 
 def area(align):
@@ -63,7 +62,7 @@ CASES = {
     "ResizeArea": [
         Case(f"align_corners {align}, {name}", area(align), [images], scaled=8)
         for align in (False, True)
-        for name, images in {"floats": IMAGES, "bytes": BYTES, "a line": IMAGES[:, :1, :1]}.items()
+        for name, images in {"floats": IMAGES, "bytes": BYTES, "a pixel": IMAGES[:, :1, :1]}.items()
     ],
     "ScaleAndTranslate": [
         *(

@@ -15,11 +15,14 @@ SIZES = [(2, 2, 2), (3, 2, 1), (1, 3, 4), (5, 7, 6)]
 STEPS = [(1, 1, 1), (2, 1, 3), (3, 2, 2)]
 
 
-def pools(op_type, padding):
+EVERY = list(itertools.product(SIZES, STEPS))
+
+
+def pools(op_type, padding, ways=EVERY):
     """Every window with every step."""
     return lambda x: [
         getattr(tf.raw_ops, op_type)(input=x, ksize=[1, *size, 1], strides=[1, *steps, 1], padding=padding)
-        for size, steps in itertools.product(SIZES, STEPS)
+        for size, steps in ways
     ]
 
 
@@ -27,7 +30,8 @@ def pooled(op_type, **bound):
     for padding in ("SAME", "VALID"):
         yield Case(padding, pools(op_type, padding), [VOLUME], **bound)
         unknown = [(None, None, 7, None, 3)]
-        yield Case(f"{padding}, unknown sizes", pools(op_type, padding), [VOLUME], shapes=unknown, **bound)
+        some = pools(op_type, padding, EVERY[1:9:3])
+        yield Case(f"{padding}, unknown sizes", some, [VOLUME], shapes=unknown, **bound)
 
 
 def space_to_batch(blocks, paddings):

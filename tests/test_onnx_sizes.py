@@ -36,7 +36,7 @@ def attributes(node):
 
 # Transposed convolutions.
 
-KERNELS, STRIDES = (1, 2, 3, 4, 5), (1, 2, 3, 4)
+KERNELS, STRIDES = (1, 2, 3, 5), (2, 3, 4)
 SQUARES = list(itertools.product(KERNELS, STRIDES))
 
 
@@ -45,7 +45,7 @@ def test_transposed_convolutions_of_every_kernel_and_stride(padding, tmp_path):
     x = keras.Input((3, 4, 2), name="x")
     outputs = {
         f"k{kernel}_s{stride}": layers.Conv2DTranspose(
-            2, (kernel, KERNELS[-1 - i % 5]), strides=(stride, STRIDES[i % 4]), padding=padding
+            2, (kernel, KERNELS[-1 - i % 4]), strides=(stride, 1 + i % 4), padding=padding
         )(x)
         for i, (kernel, stride) in enumerate(SQUARES)
     }
@@ -63,7 +63,7 @@ def test_output_padding_as_keras_has_it(padding, tmp_path):
         f"k{kernel}_s{stride}_p{extra}": layers.Conv2DTranspose(
             2, kernel, strides=stride, padding=padding, output_padding=extra
         )(x)
-        for kernel, stride in ((1, 2), (2, 3), (3, 2), (3, 4), (5, 3))
+        for kernel, stride in ((1, 2), (2, 3), (3, 2), (3, 4))
         for extra in range(stride)
         # TensorFlow itself has no size for these.
         if extra or kernel % 2 or padding == "valid"
@@ -77,14 +77,14 @@ def test_lines_and_volumes_too(tmp_path):
         f"{name}_{padding}_{stride}": layer(2, kernel, strides=stride, padding=padding)(x)
         for name, layer, x in (("line", layers.Conv1DTranspose, line), ("volume", layers.Conv3DTranspose, volume))
         for padding in ("same", "valid")
-        for kernel, stride in ((1, 2), (3, 2), (2, 3))
+        for kernel, stride in ((3, 2), (2, 3))
     }
     exported(randomised(keras.Model([line, volume], outputs)), tmp_path)
 
 
 # Resizing.
 
-RESIZED = (1, 2, 3, 5, 6, 7, 9, 11, 13, 17, 19, 29)
+RESIZED = (1, 3, 5, 7, 9, 11, 13, 19, 29)
 
 
 def made(old, new):
@@ -132,7 +132,7 @@ def test_images_become_as_large_as_they_should(interpolation, tmp_path):
     rounded, kept = [], []
     for pair, replaced in substituted_sizes().items():
         (rounded if replaced else kept).append(pair)
-    rounded, kept = rounded[::4], kept[::12] if interpolation == "bilinear" else []
+    rounded, kept = rounded[::4], kept[::16] if interpolation == "bilinear" else []
     inputs = {old: keras.Input((old, old + 1, 2), name=f"x{old}") for old, _ in sorted({*rounded, *kept})}
     outputs = {
         f"y{old}_{new}": ops.image.resize(inputs[old], (new, new), interpolation=interpolation)

@@ -178,6 +178,13 @@ def test_a_fixed_batch_is_checked_on_in_multiples_of_it(rows, batch, sizes):
     assert {one.batch_sizes for one in sets} == {(batch,)}
 
 
+@pytest.mark.parametrize(("rows", "checked", "calibrated"), [(8, 8, 8), (15, 8, 15), (16, 8, 8), (90, 16, 74)])
+def test_fewer_rows_than_two_fixed_batches_do_for_both(rows, checked, calibrated):
+    sets, calibration = given(rows, batch=8)
+    assert sum(one.rows for one in sets) == checked
+    assert len(calibration["a"]) == calibrated
+
+
 def test_fewer_rows_than_a_fixed_batch_are_refused():
     with pytest.raises(UsageError, match=r"--samples: expected at least 8 rows, found 7"):
         given(7, batch=8)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from equivalent_ops import frozen_with
 
-from xorexport.tracing.substitution import substituted
+from xorexport.tracing.substitution import rewritten, substituted
 
 X = np.float32([[-1.0, 0.5, 2.0]])
 
@@ -62,7 +62,10 @@ def test_a_substitute_may_decline_by_what_it_sees():
 def test_every_output_of_an_op_is_replaced_and_keeps_its_shape():
     def swapped(inputs, attributes):
         order = tf.reverse(tf.argsort(inputs[0], axis=-1), [-1])[..., :2]
-        return [tf.gather(inputs[0], order, batch_dims=1), tf.zeros(tf.shape(order), tf.int32)]
+        values = tf.gather(inputs[0], order, batch_dims=1)
+        # Of a shape that nobody knows any more.
+        values = tf.raw_ops.PlaceholderWithDefault(input=values, shape=tf.TensorShape(None))
+        return [values, tf.zeros(tf.shape(order), tf.int32)]
 
     shapes = []
 
@@ -95,3 +98,19 @@ def test_what_runs_at_once_is_left_alone_and_afterwards_all_is_as_it_was():
 def test_an_empty_table_changes_nothing():
     plain, other = frozen_with({}, tf.sinh, X), frozen_with({"Cosh": doubled}, tf.sinh, X)
     assert plain.definition == other.definition
+
+
+def test_a_rewrite_sees_every_op_and_its_outputs_but_none_of_its_own():
+    seen = []
+
+    def halve(op_type, inputs, attributes, outputs):
+        seen.append((op_type, len(inputs), attributes["T"].type if "T" in attributes else None))
+        return [outputs[0] * 0.5] if op_type == "Sinh" else None
+
+    traced = tf.function(lambda x: tf.cosh(tf.sinh(x)), input_signature=[tf.TensorSpec(X.shape)], autograph=False)
+    with rewritten(halve):
+        concrete = traced.get_concrete_function()
+    by_type = {op_type: rest for op_type, *rest in seen}
+    assert by_type["Sinh"] == by_type["Cosh"] == [1, tf.float32.as_datatype_enum]
+    assert "Mul" not in by_type
+    np.testing.assert_allclose(concrete(tf.constant(X)), np.cosh(np.sinh(X) / 2), rtol=1e-6)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from xorexport.drafting import Draft
-from xorexport.exporters.base import ExportOptions
+from xorexport.errors import UsageError
+from xorexport.exporters.base import Exporter, ExportOptions
 from xorexport.network import weights
 from xorexport.network.candidates import default_network, given_model
 from xorexport.network.loading import classes_of, writable
@@ -14,6 +16,7 @@ from xorexport.publishing import staged
 from xorexport.registry import FORMATS, load
 from xorexport.request import ExportRequest
 from xorexport.results import ParityReport
+from xorexport.spec import Precision
 
 __all__ = ["ExportRequest", "export"]
 
@@ -24,6 +27,25 @@ class _RejectedError(Exception):
     def __init__(self, report: ParityReport) -> None:
         super().__init__()
         self.report = report
+
+
+def _check_precisions(request: ExportRequest, exporters: Mapping[str, Exporter]) -> None:
+    """Refuse a precision that none of the formats has.
+
+    Raises:
+        UsageError: it names those that have.
+    """
+    known = {Precision.FLOAT32, *(precision for exporter in exporters.values() for precision in exporter.precisions)}
+    for precision in request.precisions:
+        if precision not in known:
+            every = {name: load(entry.exporter, f"format {name}") for name, entry in FORMATS.items()}
+            having = [name for name, exporter in every.items() if precision in exporter.precisions]
+            raise UsageError(
+                "--precision",
+                expected=f"a --format that has {precision}: {' or '.join(having)}",
+                found=", ".join(exporters),
+                remedy="add one of these, or leave this precision out",
+            )
 
 
 def export(request: ExportRequest, destination: Path, listener: Listener | None = None) -> ParityReport:
@@ -42,6 +64,7 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
     for note in notes:
         listener.step(f"note: {note}")
     exporters = {name: load(FORMATS[name].exporter, f"format {name}") for name in formats}
+    _check_precisions(request, exporters)
     for exporter in exporters.values():
         exporter.check(ExportOptions(opset=request.opset))
     try:
