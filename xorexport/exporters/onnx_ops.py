@@ -61,7 +61,8 @@ def _rounded_down(old: int, new: int) -> set[int]:
 SUBSTITUTES: dict[str, Substitute] = {
     **{op_type: EQUIVALENTS[op_type] for op_type in LACKING},
     "ResizeBilinear": _where_rounded(EQUIVALENTS["ResizeBilinear"]),
-    "ResizeNearestNeighbor": _where_rounded(EQUIVALENTS["ResizeNearestNeighbor"]),
+    # tf2onnx writes a mode for it that ONNX has no more.
+    "ResizeNearestNeighbor": EQUIVALENTS["ResizeNearestNeighbor"],
 }
 """What is put in an op's place, by its type."""
 

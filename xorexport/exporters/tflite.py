@@ -15,12 +15,11 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from xorexport.errors import ExportError
 from xorexport.exporters.base import Calibration, Exporter, ExportOptions, with_fixed_sizes
-from xorexport.exporters.tflite_ops import LACKING, NEAREST
+from xorexport.exporters.tflite_ops import NEAREST, SUBSTITUTES
 from xorexport.network.policy import policy_of
 from xorexport.quiet import quiet
 from xorexport.spec import SIGNATURE_KEY, Artifact, Precision, Quantization, Signature, TensorSpec
 from xorexport.tracing.culprits import layers_with
-from xorexport.tracing.equivalents import EQUIVALENTS
 from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import Traced
 
@@ -38,7 +37,7 @@ class TFLiteExporter(Exporter):
         plan = traced.plan.for_ops(traced.op_types)
         if any(op.startswith("TensorList") for op in traced.op_types):
             plan = replace(plan, stand_ins=(*plan.stand_ins, "rnn"))
-        plan = replace(plan, substitutes={op: EQUIVALENTS[op] for op in LACKING if op in traced.op_types})
+        plan = replace(plan, substitutes={op: SUBSTITUTES[op] for op in SUBSTITUTES if op in traced.op_types})
         if policy := policy_of(traced.model):
             plan = plan.noted(f"computes in float32; the model's policy is {policy}", float32=True)
         yield from with_fixed_sizes(plan, traced)

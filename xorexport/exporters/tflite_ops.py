@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xorexport.tracing.equivalents import EQUIVALENTS
+from xorexport.tracing.equivalents.attributes import constant
+from xorexport.tracing.substitution import Substitute
+
 LACKING = (
     "Acos",
     "Acosh",
@@ -21,6 +30,7 @@ LACKING = (
     "DenseBincount",
     "Erf",
     "Erfinv",
+    "Expm1",
     "ExtractImagePatches",
     "FFT",
     "FFT2D",
@@ -30,18 +40,30 @@ LACKING = (
     "ImageProjectiveTransformV3",
     "IRFFT",
     "LeftShift",
+    "Log1p",
     "LookupTableFindV2",
     "MaxPool3D",
     "Ndtri",
     "Real",
+    "ResizeArea",
     "ResizeBicubic",
     "RGBToHSV",
     "ScaleAndTranslate",
     "Sinh",
     "SpaceToBatchND",
-    "Xlogy",
 )
 """Op types that are made of others; see `tracing.equivalents`."""
+
+
+def _odd_lengths(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """TFLite's own transform takes lengths alone that are powers of two."""
+    length = constant(inputs[1])
+    size = 0 if length is None else int(np.ravel(length)[0])
+    return None if size & (size - 1) == 0 else EQUIVALENTS["RFFT"](inputs, attributes)
+
+
+SUBSTITUTES: dict[str, Substitute] = {**{op_type: EQUIVALENTS[op_type] for op_type in LACKING}, "RFFT": _odd_lengths}
+"""What is put in an op's place, by its type."""
 
 LINEAR_ALGEBRA = "work the matrix out before the model, and give it as an input or a weight"
 NEAREST: dict[str, str] = {

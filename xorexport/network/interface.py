@@ -179,6 +179,12 @@ def _called(model: keras.Model, shapes: Mapping[str, Any], given: Sequence[Tenso
             keys = [step for step in path[1:] if isinstance(step, str)]
             names.append("_".join(keys or [argument]))
             specs.append(TensorSpec(name="", dtype=_plain(model.input_dtype), shape=(None, *shape[1:])))
+    if given:
+        # Keras records the first argument alone where the model has no `build` of its own.
+        others = [name for name in parameters if name not in (*structure, "training", "mask")]
+        for name, position in zip(others, range(len(specs), len(given)), strict=False):
+            structure[name] = position
+            specs.append(given[position])
     if given and len(given) != len(specs):
         raise UsageError(
             "--signature",

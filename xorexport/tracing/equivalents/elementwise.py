@@ -128,11 +128,6 @@ def erfc(inputs: Inputs, attributes: Attributes) -> Any:
     return 1.0 - tf.math.erf(inputs[0])
 
 
-def erfc_of_basics(inputs: Inputs, attributes: Attributes) -> Any:
-    """The same where there is no erf either."""
-    return 1.0 - erf(inputs, attributes)
-
-
 def erfinv(inputs: Inputs, attributes: Attributes) -> Any:
     """ndtri((x + 1) / 2) / sqrt(2), as TensorFlow's kernel has it, with all that its rounding of x + 1 loses."""
     return np.float32(np.sqrt(0.5)) * ndtri([0.5 * inputs[0] + 0.5], attributes)
