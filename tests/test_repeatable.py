@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import ROOT, contents, sample_model, xorexport
+from support import ROOT, contents, finish, sample_model, start, xorexport
 
 MODELS = ("xor", "convnet")
 
@@ -74,3 +74,33 @@ def test_sample_model_and_command_line_agree(exports):
         sample_model("convnet").count_params()
     )
     assert xorexport("verify", exports["convnet"][1], "--format", "onnx").returncode == 0
+
+
+# tf2onnx keeps sets of names, whose order is that of their hashes.
+
+CODE = """
+import sys
+from pathlib import Path
+from support import sample_model
+from xorexport.exporters import onnx_conversion
+from xorexport.pipeline import ExportRequest, export
+from xorexport.tracing import freezing
+for name in ("recurrent", "attention", "embedding"):
+    if name == "embedding":
+        onnx_conversion.HUGE, freezing.LARGE = 100, 100
+    report = export(ExportRequest(model=sample_model(name), formats=("onnx",)), Path(sys.argv[1]) / name)
+    assert report.exit_code == 0, report
+print(hash("a string"))
+"""
+
+
+def test_onnx_files_do_not_depend_on_the_hashes_of_strings(tmp_path):
+    seeds = ("1", "2")
+    running = [start("-c", CODE, tmp_path / seed, environment={"PYTHONHASHSEED": seed}) for seed in seeds]
+    results = [finish(process) for process in running]
+    assert [result.returncode for result in results] == [0, 0], [result.stderr for result in results]
+    assert results[0].stdout != results[1].stdout
+    first, second = (contents(tmp_path / seed) for seed in seeds)
+    files = {"recurrent/recurrent.onnx", "attention/attention.onnx", "embedding/embedding.onnx"}
+    assert {*files, "embedding/embedding.onnx.data"} <= set(first)
+    assert [name for name in first if first[name] != second.get(name)] == []

@@ -30,11 +30,11 @@ from xorexport.samples import SampleSet
 from xorexport.spec import Artifact, FileDigest, GoldenSet, Manifest, Precision, Refusal
 from xorexport.tracing import noise
 from xorexport.tracing.plans import Plan
-from xorexport.tracing.randomness import check_repeatable
+from xorexport.tracing.randomness import check_repeatable, check_rows
 from xorexport.tracing.trace import Traced, trace
 from xorexport.verification import digests
 from xorexport.verification.budgets import budgets_of
-from xorexport.verification.verify import Selection, verify
+from xorexport.verification.verify import Selection, tolerances_of, verify
 
 CALIBRATION_BATCH = 32
 """Rows a run of the quantisers: larger batches are faster, and their ranges are the same."""
@@ -67,6 +67,8 @@ class Draft:
         info = facts.model_info(self.request, self.candidate, self.traced.signature)
         golden = tuple(self._golden(samples) for samples in self.candidate.samples)
         folder = self.root / "golden"
+        by_output = {} if self.request.tolerance else noise.tolerances(self.traced, first)
+        usual = self.request.tolerance or min(by_output.values(), key=lambda own: (own.rtol, own.atol))
         return Manifest(
             seal="",
             manifest_version=bundle.MANIFEST_VERSION,
@@ -74,7 +76,8 @@ class Draft:
             signature=self.traced.signature,
             artifacts=(),
             golden=golden,
-            tolerances={Precision.FLOAT32: self.request.tolerance or noise.tolerance(self.traced, first)},
+            tolerances={Precision.FLOAT32: usual},
+            output_tolerances={name: own for name, own in by_output.items() if own != usual},
             versions=facts.versions(),
             settings=self.candidate.settings,
             files=bundle.digest_files(self.root, folder) if folder.exists() else (),
@@ -100,7 +103,7 @@ class Draft:
                 for precision in self.request.precisions_of(exporter.precisions) if kept else ():
                     with self._refusing(format_name, precision):
                         self._quantize(exporter, artifact, precision)
-                if kept and exporter.precisions and Precision.FLOAT32 not in self.request.precisions:
+                if kept and self._replaced(exporter):
                     self._drop(artifact)
         return self._sealed()
 
@@ -167,6 +170,11 @@ class Draft:
         size, rows = fixed or CALIBRATION_BATCH, len(next(iter(arrays.values())))
         last = rows - rows % size if fixed else rows
         return [{name: array[i : i + size] for name, array in arrays.items()} for i in range(0, last, size)]
+
+    def _replaced(self, exporter: Exporter) -> bool:
+        """Whether other precisions than float32 were asked for, of which the format has one; else float32 stays."""
+        wanted = self.request.precisions
+        return Precision.FLOAT32 not in wanted and bool(self.request.precisions_of(exporter.precisions))
 
     def _drop(self, artifact: Artifact) -> None:
         """Take an artifact out again that nobody asked for."""
@@ -261,6 +269,7 @@ class Draft:
                     found=f"{np.count_nonzero(~np.isfinite(array))} of {array.size} that are not",
                     remedy="look for a division, logarithm or overflow in the layers behind it",
                 )
+        check_rows(self.traced, samples.inputs, outputs)
         golden = GoldenSet(
             name=samples.name,
             description=samples.description,
@@ -282,6 +291,7 @@ class Draft:
             parity=tuple(self.rows),
             budgets=tuple(self.budgets),
             notes={artifact.path: artifact.notes for artifact in self.artifacts if artifact.notes},
+            tolerances=tolerances_of(manifest),
             refused=manifest.refused,
             unverified=tuple(artifact.path for artifact in manifest.artifacts if artifact.path not in passed),
             whole=True,

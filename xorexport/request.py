@@ -82,7 +82,35 @@ class ExportRequest:
         check_names("--format", self.formats, FORMATS)
         check_names("--precision", self.precisions, tuple(Precision))
         check_seed("--samples-seed", self.seed)
+        self._check_quantising()
         for name in ("rtol", "atol") if self.tolerance is not None else ():
             value = getattr(self.tolerance, name)
             if not 0 <= value < math.inf:
                 raise UsageError(f"--{name}", expected="0 or more", found=f"{value}", remedy="1e-5 is the default")
+
+    def _check_quantising(self) -> None:
+        """Refuse limits that cannot be meant, and options that would have no effect."""
+        for option, limit in (("--max-error", self.max_error), ("--max-flips", self.max_flips)):
+            if limit is not None and not 0 <= limit < math.inf:
+                raise UsageError(option, expected="0 or more", found=str(limit), remedy="leave it out for no limit")
+        quantised = set(self.precisions) - {Precision.FLOAT32}
+        integer = quantised & {Precision.INT8, Precision.INT16X8}
+        for option, given, needed, which in (
+            ("--max-error", self.max_error is not None, quantised, "other than float32"),
+            ("--max-flips", self.max_flips is not None, quantised, "other than float32"),
+            ("--integer-ends", self.integer_ends, integer, "int8 or int16x8"),
+        ):
+            if given and not needed:
+                raise UsageError(
+                    option,
+                    expected=f"it together with a --precision {which}",
+                    found=", ".join(self.precisions),
+                    remedy="add the precision, or leave the option out",
+                )
+        if integer and self.samples is None and self.model is not None and not self.keep_going:
+            raise UsageError(
+                f"--precision {sorted(integer)[0]}",
+                expected="samples to measure the range of every activation on",
+                found="none",
+                remedy="give some with --samples, or choose int8-dynamic or float16, which need none",
+            )

@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from xorexport.errors import EXIT_MISMATCH, EXIT_OK, EXIT_TROUBLE
-from xorexport.spec import Budget, Precision, Refusal, Struct
+from xorexport.spec import Budget, Precision, Refusal, Struct, Tolerance
 
 
 class Outcome(StrEnum):
@@ -116,6 +116,7 @@ class ParityReport(Struct, frozen=True):
         budgets: what quantising costs, measured when the bundle was made.
         refused: formats that the model was not written in.
         notes: what was done to the model for one artifact alone, by its path.
+        tolerances: of each output of float32 artifacts, by canonical name.
         unverified: artifacts that no engine passed.
         whole: whether such artifacts are an error: when a bundle is made, and where their format was asked for by
             name; not where an engine just happens to be missing on the machine that checks the bundle.
@@ -129,6 +130,7 @@ class ParityReport(Struct, frozen=True):
     refused: tuple[Refusal, ...] = ()
     unverified: tuple[str, ...] = ()
     notes: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    tolerances: dict[str, Tolerance] = msgspec.field(default_factory=dict)
     whole: bool = False
 
     def rows(self) -> Iterator[Row]:

@@ -79,9 +79,9 @@ def segment_sets(input_name: str, seed: int, rows: int = 256, reach: float = 3.0
 
 
 def calibration_points(input_name: str, seed: int, rows: int = 256, reach: float = 3.0) -> dict[str, np.ndarray]:
-    """Other points of the plane around the segments, to calibrate with, and the segments themselves."""
+    """Other points of the plane around the segments, to calibrate with."""
     points = np.random.default_rng([seed, 1]).uniform(-reach, reach, (rows, 2)).astype(np.float32)
-    return {input_name: np.concatenate([segments.INPUTS, points])}
+    return {input_name: points}
 
 
 def drawn_sets(
@@ -126,6 +126,14 @@ def given_sets(
     Raises:
         UsageError: there are fewer rows than a fixed batch takes.
     """
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UsageError(
+                "--samples",
+                expected="finite numbers",
+                found=f"others in input '{name}', row {int(np.argwhere(~np.isfinite(array))[0][0])}",
+                remedy="leave those rows out",
+            )
     rows = len(next(iter(arrays.values())))
     fixed = next((spec.shape[0] for spec in specs if spec.shape and spec.shape[0] is not None), None)
     unit = fixed or 1
@@ -141,11 +149,14 @@ def given_sets(
     enough = rows >= HELD_BACK and rows - held >= unit
     checked, rest = order[:held], order[held:] if enough else order
     few, many = (3, 17) if fixed is None else (fixed, 4 * fixed)
-    parts = {"samples": checked[:few], "more-samples": checked[few : few + many], "held-back": checked[few + many :]}
+    # A batch of its own size is always run, with rows that come again where there are too few.
+    more = checked[few : few + many] if len(checked) > few else checked
+    parts = {"samples": checked[:few], "more-samples": np.resize(more, many), "held-back": checked[few + many :]}
+    also = "" if rows >= HELD_BACK else ", which it is calibrated with as well"
     sets = tuple(
         SampleSet(
             name,
-            f"{len(chosen)} of {rows} given rows, chosen with seed {seed}",
+            f"{len(chosen)} of {rows} given rows, chosen with seed {seed}{also}",
             {of: array[chosen] for of, array in arrays.items()},
             (fixed,) if fixed else tuple(dict.fromkeys((1, len(chosen)) if name == "samples" else (len(chosen),))),
             tuple(names[row] for row in chosen) if names else (),
@@ -169,22 +180,32 @@ def draw(
     Raises:
         ModelError: an input has a dtype that cannot be drawn, for example strings.
     """
+    check_numbers(specs)
     generator = np.random.default_rng(seed)
     return {spec.name: _draw(spec, domains.get(spec.name), rows, size, generator) for spec in specs}
+
+
+def check_numbers(specs: Sequence[TensorSpec]) -> None:
+    """Refuse inputs that hold no numbers: neither TFLite's interpreters nor ONNX' converter look strings up.
+
+    Raises:
+        ModelError: it names the input.
+    """
+    for spec in specs:
+        if spec.dtype == "string" or np.dtype(spec.dtype).kind not in "fiub":
+            raise ModelError(
+                f"input '{spec.name}'",
+                expected="numbers or truth values",
+                found=f"dtype {spec.dtype}",
+                remedy="export the part of the model behind its text or lookup layers",
+            )
 
 
 def _draw(
     spec: TensorSpec, domain: Domain | None, rows: int, size_of_dynamic: int, generator: np.random.Generator
 ) -> np.ndarray:
     shape = (rows, *(size_of_dynamic if size is None else size for size in spec.shape[1:]))
-    kind = np.dtype(spec.dtype).kind if spec.dtype != "string" else "U"
-    if kind not in "fiub":
-        raise ModelError(
-            f"input '{spec.name}'",
-            expected="numbers or truth values",
-            found=f"dtype {spec.dtype}",
-            remedy="export the part of the model behind its text or lookup layers",
-        )
+    kind = np.dtype(spec.dtype).kind
     if domain is None:
         values = generator.standard_normal(shape) if kind == "f" else generator.integers(0, 2, shape)
     elif domain.integer:

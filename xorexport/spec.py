@@ -244,6 +244,7 @@ class Manifest(Struct, frozen=True):
         seal: SHA-256 of the manifest's own bytes with these 64 digits replaced by zeros.
         manifest_version: the version of this layout; docs/manifest.md has its history.
         tolerances: by precision.
+        output_tolerances: of outputs of float32 artifacts that need another, by canonical name.
         versions: of the packages that made the bundle.
         settings: what it takes to make it again: seed, architecture, loss, opset.
         files: the files that belong to no artifact: golden data and the report.
@@ -261,3 +262,4 @@ class Manifest(Struct, frozen=True):
     settings: dict[str, str | int | float | list[int]]
     files: tuple[FileDigest, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    output_tolerances: dict[str, Tolerance] = {}

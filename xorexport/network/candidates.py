@@ -22,12 +22,14 @@ from xorexport.network.scopes import safe_scopes
 from xorexport.network.signature import call
 from xorexport.network.training import History, TrainingSettings, train
 from xorexport.progress import Listener
+from xorexport.readers.savedmodel_path import plain_name
 from xorexport.request import ExportRequest
 from xorexport.results import EquivalenceRow, Outcome
 from xorexport.samples import (
     SIZES,
     SampleSet,
     calibration_points,
+    check_numbers,
     draw,
     drawn_sets,
     given_sets,
@@ -117,7 +119,9 @@ def given_model(request: ExportRequest, listener: Listener) -> Candidate:
     else:
         listener.step(f"loading {source}")
         model, name = loading.load_model(str(source), request.unsafe), loading.model_name(str(source))
+    name = plain_name(name)
     interface = interface_of(model, request.inputs)
+    check_numbers(interface.inputs)
     samples, calibration, notes = _samples(request, model, interface)
     for note in notes:
         listener.step(f"note: {note}")

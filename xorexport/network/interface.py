@@ -18,7 +18,9 @@ from xorexport.spec import BATCH, TensorSpec
 
 HALF = ("float16", "bfloat16")
 """Dtypes that few consumers have; a model's ends are float32 instead, which holds every one of their values."""
-SHAPE = re.compile(r"^\s*(?P<name>\S+)\s+(?P<dtype>[a-z]+\d*)\s*\[(?P<shape>[^\]]*)\]\s*$")
+LARGEST_SIZE = 1 << 24
+"""Of a dimension that somebody names: beyond it is a slip of the finger, and more than fits into memory."""
+SHAPE = re.compile(r"^\s*(?P<name>\S.*?)\s+(?P<dtype>[a-z]+\d*)\s*\[(?P<shape>[^\]]*)\]\s*$")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def interface_of(model: keras.Model, given: Sequence[TensorSpec] = ()) -> Interf
     """
     if getattr(model, "inputs", None):
         return _recorded(model, given)
+    given = _named(given)
     shapes = getattr(model, "_build_shapes_dict", None)
     if not shapes:
         if given:
@@ -113,7 +116,7 @@ def parse_spec(text: str) -> TensorSpec:
         np.dtype(match["dtype"])
         sizes = [size.strip() for size in match["shape"].split(",") if size.strip()]
         shape = tuple(None if size in (BATCH, "None", "?") else int(size) for size in sizes)
-        if any(size is not None and size < 1 for size in shape):
+        if any(size is not None and not 1 <= size <= LARGEST_SIZE for size in shape):
             raise ValueError
     except (TypeError, ValueError) as error:
         raise UsageError(
@@ -123,6 +126,21 @@ def parse_spec(text: str) -> TensorSpec:
             remedy="write one for each input; `xorexport inspect` prints them in this form",
         ) from error
     return TensorSpec(name=match["name"], dtype=match["dtype"], shape=shape)
+
+
+def _named(given: Sequence[TensorSpec]) -> list[TensorSpec]:
+    """The user's names as every format can hold them, with the ones that were given beside them.
+
+    Raises:
+        UsageError: two of them are the same.
+    """
+    names = [spec.name for spec in given]
+    if len(set(names)) != len(names):
+        raise UsageError("--signature", expected="another name for each input", found=", ".join(names), remedy="rename")
+    return [
+        TensorSpec(name=name, dtype=spec.dtype, shape=spec.shape, keras_name=original(spec.name, name))
+        for name, spec in zip(canonical_names(names, "input"), given, strict=True)
+    ]
 
 
 def _recorded(model: keras.Model, given: Sequence[TensorSpec]) -> Interface:
@@ -138,7 +156,7 @@ def _recorded(model: keras.Model, given: Sequence[TensorSpec]) -> Interface:
         for name, keras_name, tensor in zip(canonical_names(names, "input"), names, model.inputs, strict=True)
     ]
     for spec in given:
-        position = [known.name for known in specs].index(spec.name) if spec.name in {s.name for s in specs} else None
+        position = next((at for at, own in enumerate(specs) if spec.name in (own.name, own.keras_name)), None)
         if position is None or len(spec.shape) != len(specs[position].shape):
             raise UsageError(
                 "--signature",

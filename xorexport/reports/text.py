@@ -24,6 +24,8 @@ COLUMNS = {
     "worst input": 110,
 }
 """Columns of the table of predictions, and how wide the terminal has to be for each."""
+USUAL = 1e-5
+"""A tolerance that is not worth a line."""
 BUDGET_COLUMNS = ("artifact", "output", "outcome", "max abs", "mean abs", "dB", "flips")
 STYLES = {
     Outcome.PASS: "green",
@@ -43,6 +45,10 @@ def render(report: ParityReport, console: Console) -> None:
         _parity(report, console)
     for path, notes in report.notes.items():
         console.print(f"[yellow]NOTE[/] {escape(path)}: {escape('; '.join(notes))}", highlight=False, soft_wrap=True)
+    for name, tolerance in report.tolerances.items():
+        if max(tolerance.rtol, tolerance.atol) > USUAL:
+            line = f"'{name}' may differ by {tolerance.atol:g} + {tolerance.rtol:g} times its value"
+            console.print(f"[yellow]NOTE[/] {escape(line)}", highlight=False, soft_wrap=True)
     if report.budgets:
         _budgets(report.budgets, console)
     _reasons(report, console)

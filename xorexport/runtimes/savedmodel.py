@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from xorexport.errors import EngineUnavailableError, MismatchError, UnsafeModelError
 from xorexport.readers import savedmodel_safety
+from xorexport.readers.savedmodel_path import plain_path
 from xorexport.runtimes.base import Runtime, Session
 from xorexport.spec import SIGNATURE_KEY, Artifact, Signature, TensorSpec
 
@@ -25,7 +26,8 @@ class SavedModel(Runtime):
             raise EngineUnavailableError(
                 artifact.path, expected=error.expected, found=error.found, remedy=error.remedy
             ) from error
-        loaded = tf.saved_model.load(str(root / artifact.path))
+        with plain_path(root / artifact.path) as path:
+            loaded = tf.saved_model.load(str(path))
         key = artifact.details.get("signature", SIGNATURE_KEY)
         if key not in loaded.signatures:
             raise MismatchError(

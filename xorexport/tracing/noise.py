@@ -80,13 +80,21 @@ LIMIT = 100
 """The most that the tolerance is loosened by. What moves further is a step of the model, not its noise."""
 
 
-def tolerance(traced: Traced, samples: SampleSet) -> Tolerance:
-    """The tolerance of float32 artifacts: `BASE`, or more where the model itself is less certain than that."""
+def tolerances(traced: Traced, samples: SampleSet) -> dict[str, Tolerance]:
+    """A tolerance for each output of float32 artifacts: `BASE`, or more where the model is less certain than that."""
     roundoff = unit_roundoff(traced.model)
     if roundoff > SINGLE:
-        return Tolerance(rtol=HALF_UNITS * roundoff, atol=HALF_UNITS * roundoff)
+        half = Tolerance(rtol=HALF_UNITS * roundoff, atol=HALF_UNITS * roundoff)
+        return {spec.name: half for spec in traced.signature.outputs}
     still = run(traced, samples.inputs)
-    factor = _rounded(SAFETY * _movement(traced, samples.inputs, still))
+    moved = _moved(traced, samples.inputs)
+    return {name: _tolerance(array, moved.get(name)) for name, array in still.items()}
+
+
+def _tolerance(still: np.ndarray, moved: np.ndarray | None) -> Tolerance:
+    if still.dtype.kind != "f" or not still.size:
+        return Tolerance(rtol=BASE, atol=BASE)
+    factor = 1.0 if moved is None else _rounded(SAFETY * _movement(still, moved))
     return Tolerance(
         rtol=float(f"{BASE * factor:.0e}"), atol=float(f"{BASE * max(factor, _rounded(_scale(still))):.0e}")
     )
@@ -97,29 +105,28 @@ def _rounded(factor: float) -> float:
     return 1.0 if factor <= 1 else min(float(f"{factor:.0e}"), LIMIT)
 
 
-def _scale(outputs: Mapping[str, np.ndarray]) -> float:
-    """The largest number of all float outputs: a small one next to it is a sum of parts as large."""
-    largest = (np.abs(array[np.isfinite(array)]) for array in outputs.values() if array.dtype.kind == "f")
-    return max((float(values.max(initial=0.0)) for values in largest), default=0.0)
+def _scale(output: np.ndarray) -> float:
+    """The largest number of an output: a small one next to it is a sum of parts as large."""
+    return float(np.abs(output[np.isfinite(output)]).max(initial=0.0))
 
 
-def _movement(traced: Traced, inputs: Mapping[str, np.ndarray], still: Mapping[str, np.ndarray]) -> float:
-    """How far float outputs move when every operation is off in the last place, in units of `BASE`.
+def _movement(still: np.ndarray, moved: np.ndarray) -> float:
+    """How far an output moves when every operation is off in the last place, in units of `BASE`.
 
     Steps do not count: where a rounding changes a decision, an output jumps, which is no noise.
     """
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(moved.astype(np.float64) - still) / (BASE + BASE * np.abs(still))
+    return float(distance[distance <= LIMIT].max(initial=0.0))
+
+
+def _moved(traced: Traced, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The outputs where every operation is off in the last place; nothing where that cannot be traced."""
     try:
         with rewritten(_Rounding(SEED)):
-            moved = run(trace(traced.model, traced.interface, traced.plan), inputs)
+            return run(trace(traced.model, traced.interface, traced.plan), inputs)
     except XorexportError:
-        return 0.0
-    largest = 0.0
-    for name, array in still.items():
-        if array.dtype.kind == "f" and array.size:
-            with np.errstate(invalid="ignore"):
-                distance = np.abs(moved[name].astype(np.float64) - array) / (BASE + BASE * np.abs(array))
-            largest = max(largest, float(distance[distance <= LIMIT].max(initial=0.0)))
-    return largest
+        return {}
 
 
 class _Rounding:

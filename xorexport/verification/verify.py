@@ -18,7 +18,7 @@ from xorexport.registry import ENGINES, FORMATS, check_names, load
 from xorexport.results import Comparison, DigestRow, Outcome, ParityReport, ParityRow
 from xorexport.runtimes.base import Runtime, Session
 from xorexport.runtimes.batching import fixed_batch, run_rows
-from xorexport.spec import Artifact, GoldenSet, Manifest, Tolerance
+from xorexport.spec import Artifact, GoldenSet, Manifest, Precision, Tolerance
 from xorexport.verification import comparison, digests
 
 
@@ -118,7 +118,16 @@ def verify(
         whole=selection.whole or bool(selection.formats),
         unverified=tuple(artifact.path for artifact in artifacts if artifact.path not in verified),
         notes={artifact.path: artifact.notes for artifact in artifacts if artifact.notes},
+        tolerances=tolerances_of(bundle.manifest),
     )
+
+
+def tolerances_of(manifest: Manifest) -> dict[str, Tolerance]:
+    """The tolerance of each output of float32 artifacts."""
+    usual = manifest.tolerances.get(Precision.FLOAT32)
+    if usual is None:
+        return {}
+    return {spec.name: manifest.output_tolerances.get(spec.name, usual) for spec in manifest.signature.outputs}
 
 
 def _selected(bundle: Bundle, selection: Selection) -> list[Artifact]:
@@ -212,7 +221,7 @@ def _tolerance(manifest: Manifest, artifact: Artifact, output: str) -> Tolerance
     for budget in artifact.budget:
         if budget.output == output:
             return Tolerance(rtol=0.0, atol=budget.limit or 0.0)
-    return manifest.tolerances[artifact.precision]
+    return manifest.output_tolerances.get(output, manifest.tolerances[artifact.precision])
 
 
 def _float_of(actual: np.ndarray | None, expected: np.ndarray) -> np.dtype[Any]:

@@ -12,6 +12,7 @@ from xorexport.errors import ModelError, brief
 from xorexport.quiet import quiet
 from xorexport.readers import savedmodel_safety
 from xorexport.readers.savedmodel import default_signature
+from xorexport.readers.savedmodel_path import plain_path
 
 FILE = "saved_model.pb"
 """What a folder has to hold to be a SavedModel."""
@@ -31,8 +32,8 @@ def load(path: Path, unsafe: bool = False) -> keras.Model:
     """
     savedmodel_safety.check(path, unsafe)
     try:
-        with quiet():
-            loaded = tf.saved_model.load(str(path))
+        with quiet(), plain_path(path) as plain:
+            loaded = tf.saved_model.load(str(plain))
     except Exception as error:
         raise ModelError(
             str(path),
