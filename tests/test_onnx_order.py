@@ -156,23 +156,27 @@ def test_equal_constants_become_one_where_dtype_shape_and_every_bit_agree():
         constant("zero", [0.0, 2.5]),
         constant("minus_zero", [-0.0, 2.5]),
         constant("d", [1.5, 2.5], np.float64),
+        constant("same_bytes", np.float32([1.5, 2.5]).view(np.int32), np.int32),
         make.make_tensor("e", TensorProto.FLOAT, [2], [1.5, 2.5]),  # the same, but not as raw bytes
     ]
     names = ("a", "b", "c", "zero", "minus_zero", "e")
     nodes = [node("Mul", f"x {name}", f"m_{name}") for name in names]
     nodes += [node("Cast", "d", "narrow", to=TensorProto.FLOAT), node("Add", "x narrow", "m_d")]
-    nodes.append(node("Concat", " ".join(f"m_{name}" for name in (*names, "d")), "y", axis=1))
+    nodes += [node("Cast", "same_bytes", "whole", to=TensorProto.FLOAT), node("Sub", "x whole", "m_s")]
+    nodes.append(node("Concat", " ".join(f"m_{name}" for name in (*names, "d", "s")), "y", axis=1))
     of = in_order(graph(nodes, constants=constants))
-    assert [tensor.name for tensor in of.initializer] == ["a", "c", "zero", "minus_zero", "d"]
+    assert [tensor.name for tensor in of.initializer] == ["a", "c", "zero", "minus_zero", "d", "same_bytes"]
     assert ops(of).count("Mul") == 4
-    assert list(of.node[-1].input) == ["m_a", "m_a", "m_c", "m_zero", "m_minus_zero", "m_a", "m_d"]
+    assert list(of.node[-1].input) == ["m_a", "m_a", "m_c", "m_zero", "m_minus_zero", "m_a", "m_d", "m_s"]
 
 
-def test_text_is_no_constant_to_merge():
+def test_texts_are_never_taken_for_each_other():
     # NumPy's arrays of text hold addresses, and an address may be used again for another text.
-    texts = [[f"word{i % 20}".encode()] for i in range(40)]
-    constants = [make.make_tensor(f"t{i}", TensorProto.STRING, [1], text) for i, text in enumerate(texts)]
-    of = graph([node("Concat", " ".join(f"t{i}" for i in range(40)), "y", axis=0)], constants=constants)
+    count = 1000
+    texts = [[f"wordword{i}".encode()] for i in range(count)]
+    names = [f"a_name_that_needs_more_room_than_a_text_{i}" for i in range(count)]
+    constants = [make.make_tensor(name, TensorProto.STRING, [1], text) for name, text in zip(names, texts, strict=True)]
+    of = graph([node("Concat", " ".join(names), "y", axis=0)], constants=constants)
     put_in_order(of)
     by_name = {tensor.name: list(tensor.string_data) for tensor in of.initializer}
     assert [by_name[name] for name in of.node[0].input] == texts

@@ -13,7 +13,7 @@ from support import contents, manifest_of
 
 from xorexport import cli
 from xorexport.bundle import Bundle
-from xorexport.errors import ExportError, UsageError
+from xorexport.errors import UsageError
 from xorexport.pipeline import ExportRequest, export
 from xorexport.prediction import Choice, predict_inputs
 from xorexport.registry import ENGINES, load
@@ -316,7 +316,7 @@ def test_numbers_that_halves_cannot_hold_are_never_published(tmp_path):
 
 @pytest.mark.parametrize(("format_name", "precision"), [("tflite", INT8), ("tflite", INT16X8), ("onnx", INT8)])
 def test_full_integers_without_samples_are_refused(model, tmp_path, format_name, precision):
-    with pytest.raises(ExportError, match=rf"{format_name} {precision}.*samples.*found none; .*--samples") as caught:
+    with pytest.raises(UsageError, match=rf"--precision {precision}: .*samples.*found none; .*--samples") as caught:
         exported(model, tmp_path, samples=None, formats=(format_name,), precisions=(FLOAT32, precision))
     assert caught.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []
@@ -357,17 +357,36 @@ def test_a_precision_that_no_format_of_the_request_has_is_refused_before_any_wor
         with pytest.raises(
             UsageError, match=r"--precision: expected a --format that has int16x8: tflite, found"
         ) as caught:
-            export(ExportRequest(model="nowhere.keras", formats=formats, precisions=(INT16X8,)), tmp_path / "bundle")
+            exported("nowhere.keras", tmp_path, formats=formats, precisions=(INT16X8,))
         assert caught.value.exit_code == 2
     with pytest.raises(UsageError, match=r"has float16: tflite or onnx, found savedmodel"):
         export(ExportRequest(model="nowhere.keras", formats=("savedmodel",), precisions=(FLOAT16,)), tmp_path / "b")
 
 
 def test_a_precision_that_one_format_has_is_written_in_that_alone(model, tmp_path):
-    report = exported(model, tmp_path, formats=("tflite", "onnx"), precisions=(FLOAT32, INT16X8))
+    """A format without it is written in float32, since it was asked for as well."""
+    report = exported(model, tmp_path, formats=("tflite", "onnx"), precisions=(INT16X8,))
     assert report.exit_code == 0
-    kinds = {("tflite", FLOAT32), ("tflite", INT16X8), ("onnx", FLOAT32)}
-    assert set(artifacts(tmp_path / "bundle")) == kinds
+    assert set(artifacts(tmp_path / "bundle")) == {("tflite", INT16X8), ("onnx", FLOAT32)}
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"max_error": 0.1}, "--max-error: expected it together with a --precision other than float32, found float32"),
+        ({"max_flips": 3}, "--max-flips: expected it together with"),
+        (
+            {"integer_ends": True, "precisions": (FLOAT16,)},
+            "--integer-ends: expected it together with a --precision int8",
+        ),
+        ({"max_error": float("nan"), "precisions": (FLOAT16,)}, "--max-error: expected 0 or more, found nan"),
+        ({"max_flips": -1, "precisions": (FLOAT16,)}, "--max-flips: expected 0 or more, found -1"),
+    ],
+)
+def test_options_that_cannot_be_meant_or_would_have_no_effect_are_refused(tmp_path, options, text):
+    with pytest.raises(UsageError) as caught:
+        exported("nowhere.keras", tmp_path, **options)
+    assert str(caught.value).startswith(text)
 
 
 def test_an_unknown_precision_names_the_nearest(tmp_path, capsys):
