@@ -64,7 +64,6 @@ def test_what_is_printed_for_a_model_can_be_given_back():
         "x float32[batch, four]",
         "x float32[batch, 4",
         "x float32[batch, 4] y",
-        "x y float32[batch, 4]",
         "x float32[batch][4]",
     ],
 )

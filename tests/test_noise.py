@@ -16,7 +16,13 @@ X = np.random.default_rng(8).uniform(-1, 1, (6, 3)).astype(np.float32)
 def tolerance(function, x=X, dtype="float32"):
     source = keras.Input(x.shape[1:], dtype=dtype, name="x")
     model = keras.Model(source, function(source))
-    return noise.tolerance(trace(model), SampleSet("samples", "", {"x": x}, (len(x),)))
+    return only(noise.tolerances(trace(model), SampleSet("samples", "", {"x": x}, (len(x),))))
+
+
+def only(tolerances):
+    """The tolerance of the only output."""
+    (found,) = tolerances.values()
+    return found
 
 
 def both(function, **options):
@@ -79,7 +85,7 @@ def test_the_model_is_as_it_was_afterwards():
     source = keras.Input((1,), name="x")
     model = keras.Model(source, difference(300)(source))
     traced = trace(model)
-    noise.tolerance(traced, SampleSet("samples", "", {"x": ONES}, (1000,)))
+    noise.tolerances(traced, SampleSet("samples", "", {"x": ONES}, (1000,)))
     assert not any("Random" in op_type for op_type in (*traced.op_types, *trace(model).op_types))
 
 
@@ -98,8 +104,16 @@ def test_half_precision_has_sixteen_units_of_its_own(dtype, units):
 def test_a_wrong_weight_is_no_noise():
     x = keras.Input((3,), name="x")
     model = randomised(keras.Model(x, layers.Dense(2, name="y")(layers.Dense(8, activation="tanh")(x))))
-    found = noise.tolerance(trace(model), SampleSet("samples", "", {"x": X}, (6,)))
+    found = only(noise.tolerances(trace(model), SampleSet("samples", "", {"x": X}, (6,))))
     before = np.asarray(model(X))
     kernel = model.layers[1].kernel
     kernel.assign(np.asarray(kernel) * np.float32(1.001))
     assert (np.abs(np.asarray(model(X)) - before) > found.atol + found.rtol * np.abs(before)).any()
+
+
+def test_each_output_has_its_own():
+    source = keras.Input((3,), name="x")
+    outputs = {"large": source * 1000.0, "small": ops.softmax(source)}
+    found = noise.tolerances(trace(keras.Model(source, outputs)), SampleSet("samples", "", {"x": X}, (6,)))
+    assert found["small"].atol == 1e-5
+    assert found["large"].atol > 1e-4

@@ -136,14 +136,16 @@ def test_the_seed_decides_on_the_order():
 @pytest.mark.parametrize(("rows", "checked"), [(1, 1), (4, 1), (5, 1), (9, 1), (10, 2), (19, 3), (20, 4)])
 def test_few_rows_are_checked_on_and_calibrated_with_where_they_have_to_be(rows, checked):
     sets, calibration = given(rows)
-    assert sum(one.rows for one in sets) == checked
+    assert len({number for one in sets for number in numbers(one)}) == checked
     assert len(calibration["a"]) == (rows if rows < 5 else rows - checked)
-    assert all(one.rows for one in sets)
+    # Rows come again, so that a batch of 17 is run all the same.
+    assert [one.rows for one in sets] == [min(checked, 3), 17]
+    assert ("calibrated with as well" in sets[0].description) == (rows < 5)
 
 
-def test_one_row_runs_once():
-    (only,), _ = given(1)
-    assert only.batch_sizes == (1,)
+def test_one_row_runs_alone_once():
+    sets, _ = given(1)
+    assert [one.batch_sizes for one in sets] == [(1,), (17,)]
 
 
 def test_names_go_with_their_rows():
@@ -163,12 +165,12 @@ def test_golden_sets_have_an_end():
 @pytest.mark.parametrize(
     ("rows", "batch", "sizes"),
     [
-        (4, 4, [4]),
-        (39, 4, [4]),
-        (40, 4, [4, 4]),
+        (4, 4, [4, 16]),
+        (39, 4, [4, 16]),
+        (40, 4, [4, 16]),
         (400, 4, [4, 16, 60]),
-        (7, 7, [7]),
-        (2000, 300, [300]),
+        (7, 7, [7, 28]),
+        (2000, 300, [300, 300]),
         (300, 6, [6, 24, 30]),
     ],
 )
@@ -181,7 +183,7 @@ def test_a_fixed_batch_is_checked_on_in_multiples_of_it(rows, batch, sizes):
 @pytest.mark.parametrize(("rows", "checked", "calibrated"), [(8, 8, 8), (15, 8, 15), (16, 8, 8), (90, 16, 74)])
 def test_fewer_rows_than_two_fixed_batches_do_for_both(rows, checked, calibrated):
     sets, calibration = given(rows, batch=8)
-    assert sum(one.rows for one in sets) == checked
+    assert len({number for one in sets for number in numbers(one)}) == checked
     assert len(calibration["a"]) == calibrated
 
 

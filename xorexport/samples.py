@@ -156,7 +156,7 @@ def given_sets(
     sets = tuple(
         SampleSet(
             name,
-            f"{len(chosen)} of {rows} given rows, chosen with seed {seed}{also}",
+            f"{len(np.unique(chosen))} of {rows} given rows, chosen with seed {seed}{also}",
             {of: array[chosen] for of, array in arrays.items()},
             (fixed,) if fixed else tuple(dict.fromkeys((1, len(chosen)) if name == "samples" else (len(chosen),))),
             tuple(names[row] for row in chosen) if names else (),
