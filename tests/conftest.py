@@ -6,6 +6,18 @@ import pytest
 from support import FORMATS, SAMPLE_MODELS, finish, sample_model, start
 
 
+@pytest.fixture(autouse=True)
+def engines_in_their_order():
+    """An engine that a test takes out comes back as the last one, and their order decides which one predicts."""
+    from xorexport.registry import ENGINES
+
+    before = dict(ENGINES)
+    yield
+    if list(ENGINES) != list(before):
+        ENGINES.clear()
+        ENGINES.update(before)
+
+
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory):
     """Exports a model of `sample_models` by name, or `xor`, the default network; returns the bundle's folder."""
