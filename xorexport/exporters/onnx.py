@@ -17,12 +17,12 @@ from xorexport.exporters.base import Calibration, Exporter, ExportOptions, with_
 from xorexport.exporters.onnx_conversion import convert
 from xorexport.exporters.onnx_external import place_externally, write_externally
 from xorexport.exporters.onnx_names import name_values
-from xorexport.exporters.onnx_ops import NEAREST, SUBSTITUTES
+from xorexport.exporters.onnx_ops import SUBSTITUTES
 from xorexport.network.interface import HALF
 from xorexport.network.policy import policy_of
 from xorexport.quiet import quiet
 from xorexport.spec import BATCH, Artifact, Precision, Signature, TensorSpec
-from xorexport.tracing.culprits import layers_with
+from xorexport.tracing.culprits import NEAREST, layers_with
 from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import Traced
 

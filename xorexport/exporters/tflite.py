@@ -15,11 +15,11 @@ from tensorflow.lite.tools import flatbuffer_utils
 
 from xorexport.errors import ExportError
 from xorexport.exporters.base import Calibration, Exporter, ExportOptions, with_fixed_sizes
-from xorexport.exporters.tflite_ops import NEAREST, SUBSTITUTES
+from xorexport.exporters.tflite_ops import SUBSTITUTES
 from xorexport.network.policy import policy_of
 from xorexport.quiet import quiet
 from xorexport.spec import SIGNATURE_KEY, Artifact, Precision, Quantization, Signature, TensorSpec
-from xorexport.tracing.culprits import layers_with
+from xorexport.tracing.culprits import NEAREST, layers_with
 from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import Traced
 

@@ -64,11 +64,3 @@ def _odd_lengths(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
 
 SUBSTITUTES: dict[str, Substitute] = {**{op_type: EQUIVALENTS[op_type] for op_type in LACKING}, "RFFT": _odd_lengths}
 """What is put in an op's place, by its type."""
-
-LINEAR_ALGEBRA = "work the matrix out before the model, and give it as an input or a weight"
-NEAREST: dict[str, str] = {
-    "StringToHashBucketFast": "hash before the model, and let it begin with the bucket's number",
-    **dict.fromkeys(("Cholesky", "MatrixDeterminant", "MatrixInverse", "MatrixSolve", "Svd", "Qr"), LINEAR_ALGEBRA),
-    "LookupTableFindV2": "look strings up before the model, and let it begin with their numbers",
-}
-"""What works instead, by the op type that does not."""

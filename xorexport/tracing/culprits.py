@@ -1,4 +1,4 @@
-"""Says which layers an op of the graph comes from."""
+"""Says which layers an op of the graph comes from, and what works instead of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from collections.abc import Iterable
 from xorexport.tracing.trace import Traced
 
 SHOWN = 3
+LINEAR_ALGEBRA = "work the matrix out before the model, and give it as an input or a weight"
+NEAREST: dict[str, str] = {
+    **dict.fromkeys(("Cholesky", "MatrixDeterminant", "MatrixInverse", "MatrixSolve", "Svd", "Qr"), LINEAR_ALGEBRA),
+    "LookupTableFindV2": "look strings up before the model, and let it begin with their numbers",
+    "StringToHashBucketFast": "hash before the model, and let it begin with the bucket's number",
+}
+"""What works instead, by an op type that a format lacks and that no equivalent is known of."""
 
 
 def layers_with(traced: Traced, op_types: Iterable[str]) -> str:

@@ -16,8 +16,6 @@ from xorexport.inputs.values import cast, fit
 from xorexport.readers.base import Ends
 from xorexport.spec import TensorSpec
 
-SIDES = ("input", "output")
-
 
 @dataclass(frozen=True)
 class Golden:
