@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from xorexport.bundle import Bundle, check_consistent
+from xorexport.dtypes import numpy_dtype
 from xorexport.ends import from_artifact, to_artifact
 from xorexport.errors import EngineUnavailableError, UsageError
 from xorexport.inputs.base import Inputs
 from xorexport.inputs.reading import read_inputs
-from xorexport.inputs.values import cast, kind_of_number, number
+from xorexport.inputs.values import cast, kind_of, parsed
 from xorexport.registry import ENGINES, check_names, load
 from xorexport.runtimes.base import Runtime
 from xorexport.runtimes.batching import run_rows
@@ -79,7 +80,7 @@ class Prediction(Struct, frozen=True):
 
     engine: str
     artifact: str
-    outputs: dict[str, list[float | int | bool]]
+    outputs: dict[str, list[float | int | bool | str]]
     labels: dict[str, str]
 
 
@@ -150,21 +151,22 @@ def parse_row(specs: Sequence[TensorSpec], values: Sequence[str]) -> dict[str, n
     for spec in specs:
         part = values[start : start + spec.row_size()]
         shape = (1, *(1 if size is None else size for size in spec.shape[1:]))
-        wide = "float64" if np.dtype(spec.dtype).kind == "f" else spec.dtype
-        numbers = np.array([_number(value, spec) for value in part], dtype=wide).reshape(shape)
+        own = numpy_dtype(spec.dtype)
+        wide = np.dtype(np.float64) if own.kind == "f" else own
+        numbers = np.array([_value(value, spec) for value in part], dtype=wide).reshape(shape)
         row[spec.name] = cast(numbers, spec.dtype, f"values of '{spec.name}'")
         start += spec.row_size()
     return row
 
 
-def _number(text: str, spec: TensorSpec) -> float | int:
-    """A number as the input's dtype can hold it."""
+def _value(text: str, spec: TensorSpec) -> float | int | str:
+    """A value as the input's dtype can hold it."""
     try:
-        return number(text, spec.dtype)
+        return parsed(text, spec.dtype)
     except ValueError as error:
         raise UsageError(
             f"values of '{spec.name}'",
-            expected=kind_of_number(spec.dtype),
+            expected=kind_of(spec.dtype),
             found=f"'{text}'",
             remedy="write them as 0 or 1.5",
         ) from error

@@ -24,6 +24,7 @@ class KerasExporter(Exporter):
     """Saves with Keras, then takes out what varies from run to run."""
 
     suffix = ".keras"
+    strings = True
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         saved = path.with_name(f"{path.stem}.saved.keras")

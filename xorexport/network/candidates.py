@@ -29,7 +29,7 @@ from xorexport.samples import (
     SIZES,
     SampleSet,
     calibration_points,
-    check_numbers,
+    check_dtypes,
     draw,
     drawn_sets,
     given_sets,
@@ -121,7 +121,7 @@ def given_model(request: ExportRequest, listener: Listener) -> Candidate:
         model, name = loading.load_model(str(source), request.unsafe), loading.model_name(str(source))
     name = plain_name(name)
     interface = interface_of(model, request.inputs)
-    check_numbers(interface.inputs)
+    check_dtypes(interface.inputs)
     samples, calibration, notes = _samples(request, model, interface)
     for note in notes:
         listener.step(f"note: {note}")

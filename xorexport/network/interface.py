@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 from keras import tree
 
+from xorexport.dtypes import numpy_dtype
 from xorexport.errors import ModelError, UsageError
 from xorexport.network.names import GENERATED_INPUT, canonical_names, original
 from xorexport.spec import BATCH, TensorSpec
@@ -113,7 +113,7 @@ def parse_spec(text: str) -> TensorSpec:
     try:
         if match is None:
             raise ValueError
-        np.dtype(match["dtype"])
+        numpy_dtype(match["dtype"])
         sizes = [size.strip() for size in match["shape"].split(",") if size.strip()]
         shape = tuple(None if size in (BATCH, "None", "?") else int(size) for size in sizes)
         if any(size is not None and not 1 <= size <= LARGEST_SIZE for size in shape):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from xorexport.dtypes import numpy_dtype, texts
 from xorexport.errors import UsageError
 from xorexport.network.domains import domains_of
 from xorexport.network.graph import has_graph
@@ -62,14 +63,14 @@ def given_batch(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> Batch:
             found=", ".join(inputs) or "none",
             remedy="give one array for each input",
         )
-    return _given(tuple(np.asarray(inputs[spec.name], spec.dtype) for spec in specs))
+    return _given(tuple(np.asarray(inputs[spec.name], numpy_dtype(spec.dtype)) for spec in specs))
 
 
 def drawn_batches(model: keras.Model, seed: int) -> list[Batch]:
     """Random batches of `RANDOM_ROWS` rows that make sense to the model; one where its batch is fixed.
 
     Raises:
-        ModelError: an input cannot be drawn, for example strings.
+        ModelError: an input cannot be drawn, for example complex numbers.
     """
     specs = input_specs(model)
     domains = domains_of(model, specs)
@@ -96,7 +97,7 @@ def predictions(model: keras.Model, batches: Sequence[Batch]) -> list[list[np.nd
         signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in input_specs(model)]
     function = tf.function(step, input_signature=signature, autograph=False)
     with safe_scopes(model):
-        return [[np.asarray(output) for output in function(*map(tf.constant, batch.tensors))] for batch in batches]
+        return [[texts(output) for output in function(*map(tf.constant, batch.tensors))] for batch in batches]
 
 
 def gradients(

@@ -11,8 +11,10 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import tree
 
+from xorexport.dtypes import STRING, numpy_dtype, texts
 from xorexport.network.interface import HALF, Interface, functional
 from xorexport.network.names import canonical_names, layer_name, original
 from xorexport.network.scopes import safe_scopes
@@ -71,7 +73,7 @@ def predict(
         batch_size: rows a step; none for all at once, without the pipeline of data that `predict` sets up.
     """
     rows = len(next(iter(inputs.values())))
-    tensors = [inputs[spec.name] for spec in interface.inputs]
+    tensors = [_tensor(inputs[spec.name], spec.dtype) for spec in interface.inputs]
     with safe_scopes(model):
         if interface.alone and not _rounded_by_keras(interface):
             (argument,), _ = interface.arguments(tensors)
@@ -89,7 +91,15 @@ def predict(
                 for i in range(0, rows, size)
             ]
             results = [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
-    return {spec.name: np.asarray(result, spec.dtype) for spec, result in zip(signature.outputs, results, strict=True)}
+    return {
+        spec.name: texts(np.asarray(result, numpy_dtype(spec.dtype)))
+        for spec, result in zip(signature.outputs, results, strict=True)
+    }
+
+
+def _tensor(array: np.ndarray, dtype: str) -> Any:
+    """What Keras takes; of strings only what TensorFlow made of them."""
+    return tf.constant(array, tf.string) if dtype == STRING else array
 
 
 def _rounded_by_keras(interface: Interface) -> bool:

@@ -241,7 +241,11 @@ def _worst_input(results: Sequence[Comparison], golden: GoldenSet, inputs: dict[
     if golden.row_names:
         return golden.row_names[row]
     values = np.concatenate([np.atleast_1d(array[row]).ravel()[:3] for array in inputs.values()])
-    return f"row {row}: " + ", ".join(f"{value:.4g}" for value in values[:3]) + ("..." if values.size > 3 else "")
+    return f"row {row}: " + ", ".join(map(_shown, values[:3])) + ("..." if values.size > 3 else "")
+
+
+def _shown(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else f"{value:.4g}"
 
 
 def _row(artifact: Artifact, engine: str, outcome: Outcome, reason: str) -> ParityRow:
