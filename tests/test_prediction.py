@@ -7,7 +7,7 @@ from support import rewrite_manifest
 
 from xorexport.bundle import Bundle
 from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError
-from xorexport.prediction import BATCH, Choice, _labels, parse_row, predict, predict_inputs
+from xorexport.prediction import BATCH, Choice, _labels, parse_row, predict, predict_inputs, predict_values
 from xorexport.registry import ENGINES, Engine, Entry
 from xorexport.spec import Decision, TensorSpec
 
@@ -307,7 +307,11 @@ def test_float32_is_chosen_among_several_precisions_unless_another_is_named(copy
     assert predict(folder, ("0", "1"), precision="float16").artifact == "half.onnx"
     with pytest.raises(EngineUnavailableError, match=r"an artifact for litert-builtin in float16"):
         predict(folder, ("0", "1"), "litert-builtin", precision="float16")
+    with pytest.raises(EngineUnavailableError, match=r"choose --precision float16 or float32, or leave it out"):
+        predict(folder, ("0", "1"), precision="int8")
     with pytest.raises(UsageError, match=r"--precision.*did you mean 'float16'"):
         predict(folder, ("0", "1"), precision="flaot16")
     rewrite_manifest(folder, lambda content: content["artifacts"].pop())
-    assert predict(folder, ("0", "1"), "onnxruntime").artifact == "half.onnx"
+    left = predict_values(folder, ("0", "1"), Choice("onnxruntime"))
+    assert (left.artifact, left.notes) == ("half.onnx", ("half.onnx is float16: no float32 file is at hand",))
+    assert predict_values(folder, ("0", "1"), Choice("onnxruntime", "float16")).notes == ()

@@ -145,7 +145,6 @@ class Draft:
         """Write an artifact again in another precision, measure what that costs, and run it on every engine."""
         calibration = Calibration(self._calibration_batches(artifact), self.request.integer_ends)
         quantized = exporter.quantized(artifact, precision, calibration, self.root)
-        remark = "; ".join(quantized.notes[len(artifact.notes) :])
         try:
             budget = budgets_of(self._bundle(quantized), quantized, Selection())
         except XorexportError as error:
@@ -155,9 +154,7 @@ class Draft:
         reasons = [excess(of_output, self.request.max_error, self.request.max_flips) for of_output in budget]
         for of_output, reason in zip(budget, reasons, strict=True):
             outcome = Outcome.FAIL if reason else Outcome.PASS
-            self.budgets.append(
-                BudgetRow(artifact=quantized.path, outcome=outcome, budget=of_output, reason=reason, remark=remark)
-            )
+            self.budgets.append(BudgetRow(artifact=quantized.path, outcome=outcome, budget=of_output, reason=reason))
         self._tell(quantized)
         self._kept(quantized, self._verified(quantized), "; ".join(filter(None, reasons)))
 

@@ -29,12 +29,16 @@ class _RejectedError(Exception):
         self.report = report
 
 
-def _check_precisions(request: ExportRequest, exporters: Mapping[str, Exporter]) -> None:
-    """Refuse a precision that none of the formats has.
+def _check_options(request: ExportRequest, exporters: Mapping[str, Exporter]) -> None:
+    """Refuse what none of the formats has: an opset, or a precision.
 
     Raises:
-        UsageError: it names those that have.
+        UsageError: it names the option, and formats that have it.
     """
+    if request.opset is not None and not any(exporter.opsets for exporter in exporters.values()):
+        raise UsageError(
+            "--opset", expected="it together with --format onnx", found=", ".join(exporters), remedy="leave it out"
+        )
     known = {Precision.FLOAT32, *(precision for exporter in exporters.values() for precision in exporter.precisions)}
     for precision in request.precisions:
         if precision not in known:
@@ -64,7 +68,7 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
     for note in notes:
         listener.step(f"note: {note}")
     exporters = {name: load(FORMATS[name].exporter, f"format {name}") for name in formats}
-    _check_precisions(request, exporters)
+    _check_options(request, exporters)
     for exporter in exporters.values():
         exporter.check(ExportOptions(opset=request.opset))
     try:

@@ -189,12 +189,12 @@ def _run(bundle: Bundle, inputs: Inputs, choice: Choice) -> Predictions:
             if choice.engine:
                 raise
             continue
-        return _predictions(name, artifact, bundle.manifest, inputs, outputs)
+        return _predictions(name, artifact, bundle.manifest, inputs, outputs, choice)
     raise EngineUnavailableError(
         str(bundle.root),
         expected=_wanted(choice),
         found=", ".join(artifact.path for artifact in bundle.manifest.artifacts) or "no artifacts",
-        remedy="choose another --engine, or install one: pip install xorexport",
+        remedy=_remedy(bundle.manifest, choice),
     )
 
 
@@ -266,20 +266,34 @@ def _wanted(choice: Choice) -> str:
     return f"an artifact{precision} that an installed engine runs"
 
 
+def _remedy(manifest: Manifest, choice: Choice) -> str:
+    held = sorted({artifact.precision for artifact in manifest.artifacts})
+    if choice.precision is not None and choice.precision not in held:
+        return f"choose --precision {' or '.join(held)}, or leave it out"
+    return "choose another --engine, or install one: pip install xorexport"
+
+
 def _predictions(
-    engine: str, artifact: Artifact, manifest: Manifest, inputs: Inputs, outputs: dict[str, np.ndarray]
+    engine: str,
+    artifact: Artifact,
+    manifest: Manifest,
+    inputs: Inputs,
+    outputs: dict[str, np.ndarray],
+    choice: Choice,
 ) -> Predictions:
     labels = {
         name: _labels(outputs[name], decision, manifest.model.labels)
         for name, decision in manifest.model.decisions.items()
     }
+    unasked = choice.precision is None and artifact.precision is not Precision.FLOAT32
+    notes = [f"{artifact.path} is {artifact.precision}: no float32 file is at hand"] if unasked else []
     return Predictions(
         engine=engine,
         artifact=artifact.path,
         outputs=outputs,
         labels={name: chosen for name, chosen in labels.items() if any(chosen)},
         rows=inputs.rows,
-        notes=inputs.notes,
+        notes=(*inputs.notes, *notes),
         names=inputs.names,
     )
 

@@ -66,12 +66,14 @@ class Exporter(ABC):
         sidecar: what the name of a second file ends in, after the artifact's own, where there is one.
         precisions: what its float32 file can be quantised to.
         strings: whether its files take and return strings.
+        opsets: whether its ops come in versions, of which the user may choose one.
     """
 
     suffix: ClassVar[str]
     sidecar: ClassVar[str] = ""
     precisions: ClassVar[tuple[Precision, ...]] = ()
     strings: ClassVar[bool] = False
+    opsets: ClassVar[bool] = False
 
     def check(self, options: ExportOptions) -> None:  # noqa: B027 - most formats have no options
         """Refuse options that this format cannot follow, before any work is done.
