@@ -404,7 +404,7 @@ def test_tflite_and_onnx_files_are_verified_without_tensorflow(foreign):
 
 
 def test_a_required_engine_of_another_format_is_refused(foreign):
-    with pytest.raises(UsageError, match="with onnx, tflite"):
+    with pytest.raises(UsageError, match="expected artifacts of format onnx, found tflite"):
         verify_file(foreign / "bare.tflite", foreign / "bare.npz", Selection(required=("onnxruntime",)))
     report = verify_file(foreign / "bare.tflite", foreign / "bare.npz", Selection(engines=("litert-builtin",)))
     assert outcomes(report, "litert-builtin") == [Outcome.PASS] * 2
