@@ -17,6 +17,7 @@ from xorexport.network import loading
 from xorexport.network.conversion import twin
 from xorexport.network.domains import domains_of
 from xorexport.network.equivalence import compare, compare_training
+from xorexport.network.first_call import with_free_batch
 from xorexport.network.interface import Interface, interface_of
 from xorexport.network.scopes import safe_scopes
 from xorexport.network.signature import call
@@ -120,11 +121,12 @@ def given_model(request: ExportRequest, listener: Listener) -> Candidate:
         listener.step(f"loading {source}")
         model, name = loading.load_model(str(source), request.unsafe), loading.model_name(str(source))
     name = plain_name(name)
+    model, note = with_free_batch(model)
     interface = interface_of(model, request.inputs)
     check_numbers(interface.inputs)
     samples, calibration, notes = _samples(request, model, interface)
-    for note in notes:
-        listener.step(f"note: {note}")
+    for remark in filter(None, (note, *notes)):
+        listener.step(f"note: {remark}")
     example = {name: array.shape for name, array in samples[0].inputs.items()}
     return Candidate(
         model=model,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from xorexport.errors import ModelError
+from xorexport.network.signature import running
 from xorexport.tracing.culprits import layers_with
 from xorexport.tracing.trace import Traced
 
@@ -28,23 +29,26 @@ def check_repeatable(traced: Traced, inputs: Mapping[str, np.ndarray]) -> None:
     assigning = [op_type for op_type in traced.op_types if op_type.startswith("Assign")]
     if not drawing and not assigning:
         return
-    state = [(variable, np.array(variable.value)) for variable in traced.model.non_trainable_variables]
+    # Of the graph, not of the model: Keras does not count the states of recurrent layers among its variables.
+    state = [(variable, variable.numpy()) for variable in traced.concrete.variables if not variable.trainable]
     try:
         first, second = (run(traced, inputs) for _ in range(2))
         # A generator's own state may change; whether that matters is seen in the outputs.
         changed = [
-            variable.path
+            variable.name.partition(":")[0]
             for variable, before in state
-            if "seed_generator" not in variable.path and not np.array_equal(before, np.array(variable.value))
+            if "seed_generator" not in variable.name and not np.array_equal(before, variable.numpy())
         ]
     finally:
         for variable, before in state:
             variable.assign(before)
     if changed:
+        *scopes, own = changed[0].split("/")
+        owner = f"layer '{scopes[-1]}'" if scopes else "the model"
         raise ModelError(
             f"model '{traced.model.name}'",
             expected="a model that predicts without changing its variables",
-            found=f"'{changed[0]}', which changes with each prediction",
+            found=f"{owner}, which keeps '{own}' from one prediction to the next",
             remedy="make recurrent layers with stateful=False, and let layers assign while they train alone",
         )
     moved = [name for name, array in first.items() if not np.array_equal(array, second[name], equal_nan=True)]
@@ -84,6 +88,11 @@ def check_rows(traced: Traced, inputs: Mapping[str, np.ndarray], outputs: Mappin
 
 
 def run(traced: Traced, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the trace computes, by canonical name."""
-    outputs = traced.concrete(*(inputs[spec.name] for spec in traced.signature.inputs))
+    """What the trace computes, by canonical name.
+
+    Raises:
+        ModelError: it fails on these rows.
+    """
+    with running(traced.model):
+        outputs = traced.concrete(*(inputs[spec.name] for spec in traced.signature.inputs))
     return {name: np.asarray(outputs[name]) for name in outputs}
