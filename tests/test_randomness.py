@@ -111,7 +111,7 @@ def test_a_model_that_fails_on_the_rows_says_so_without_a_stack():
         def call(self, x):
             return x + self.rows
 
-    expected = r"model 'm': .*found InvalidArgumentError: .*Incompatible shapes: .*\[4,3\].*; give the sizes .* with --signature"
+    expected = r"model 'm': .*InvalidArgumentError: Incompatible shapes: .*\[4,3\].*; give the sizes .* --signature"
     with pytest.raises(ModelError, match=expected) as caught:
         run(trace(model_of(PerBatch())), {"x": X})
     assert "File" not in str(caught.value)

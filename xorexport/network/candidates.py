@@ -21,6 +21,7 @@ from xorexport.network.first_call import with_free_batch
 from xorexport.network.interface import Interface, interface_of
 from xorexport.network.scopes import safe_scopes
 from xorexport.network.signature import call
+from xorexport.network.subclassed import arguments_left_out, with_whole_numbers
 from xorexport.network.training import History, TrainingSettings, train
 from xorexport.progress import Listener
 from xorexport.readers.savedmodel_path import plain_name
@@ -121,12 +122,15 @@ def given_model(request: ExportRequest, listener: Listener) -> Candidate:
         listener.step(f"loading {source}")
         model, name = loading.load_model(str(source), request.unsafe), loading.model_name(str(source))
     name = plain_name(name)
-    model, note = with_free_batch(model)
+    model, batch_note = with_free_batch(model)
     interface = interface_of(model, request.inputs)
+    arguments_note = arguments_left_out(model, interface)
+    if not request.inputs:
+        interface = with_whole_numbers(model, interface)
     check_numbers(interface.inputs)
     samples, calibration, notes = _samples(request, model, interface)
-    for remark in filter(None, (note, *notes)):
-        listener.step(f"note: {remark}")
+    for note in filter(None, (batch_note, arguments_note, *notes)):
+        listener.step(f"note: {note}")
     example = {name: array.shape for name, array in samples[0].inputs.items()}
     return Candidate(
         model=model,

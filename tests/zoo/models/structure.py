@@ -133,11 +133,3 @@ def one_row_out():
     """One row out for a whole batch: rows that depend on each other."""
     x = keras.Input((4,), name="x")
     return keras.Model(x, ops.mean(layers.Dense(3)(x), axis=0, keepdims=True))
-
-
-@kind()
-def sequential_by_first_call():
-    """A Sequential without an input, built by a call with a batch of four."""
-    model = keras.Sequential([layers.Conv2D(3, 3), layers.BatchNormalization(), layers.Flatten(), layers.Dense(2)])
-    model(ops.zeros((4, 6, 6, 2)))
-    return model

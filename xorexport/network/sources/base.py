@@ -21,6 +21,9 @@ LONGEST = 300
 UNKNOWN = re.compile(r"(?:Could not locate \w+|Unknown [\w ]+:) '([^']+)'")
 """How Keras says that it knows no such class or function: in its own format, and in HDF5."""
 
+INIT = re.compile(r"(\w+)\.__init__\(\) ((?:got an unexpected|missing) [^\n]*)")
+"""How Python says that a class cannot be made with the arguments in its config."""
+
 
 class UnknownClassError(ModelError):
     """A model file with classes or functions of the user's own, which were not imported."""
@@ -90,6 +93,14 @@ def not_loaded(subject: str, error: Exception, remedy: str) -> ModelError:
             expected="classes and functions that Keras knows",
             found=", ".join(f"'{name}'" for name in unknown),
             remedy="give --import MODULE for the Python module that defines them, or package.module:function",
+        )
+    if refused := INIT.findall(str(error)):
+        class_name, reason = refused[-1]
+        return ModelError(
+            subject,
+            expected="classes that can be made again from their config",
+            found=f"'{class_name}', whose __init__() {reason}",
+            remedy="let it take **kwargs for super().__init__(), and get_config return every other argument",
         )
     found = CONFIG.sub(":", f"{type(error).__name__}: {error}")
     return ModelError(
