@@ -230,6 +230,9 @@ def logarithm():
         ({"opset": 99}, UsageError, "--opset"),
         ({"model": lambda: "nowhere.keras"}, ModelError, "nowhere.keras"),
         ({"model": lambda: None, "training": TrainingSettings(max_epochs=3)}, TrainingError, "seed 2"),
+        # Before training, which would fail.
+        ({"model": lambda: None, "training": TrainingSettings(max_epochs=3), "labels": ("a",)}, UsageError, "--labels"),
+        ({"labels": ("a", "b", "c")}, UsageError, "west float32[batch, 2], east float32[batch, 2], found 3: a, b, c"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(old, changes, error, text):

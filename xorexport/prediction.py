@@ -267,9 +267,11 @@ def _wanted(choice: Choice) -> str:
 def _predictions(
     engine: str, artifact: Artifact, manifest: Manifest, inputs: Inputs, outputs: dict[str, np.ndarray]
 ) -> Predictions:
+    names, decisions = manifest.model.labels, manifest.model.decisions
     labels = {
-        name: _labels(outputs[name], decision, manifest.model.labels)
-        for name, decision in manifest.model.decisions.items()
+        spec.name: _labels(outputs[spec.name], decisions[spec.name], names)
+        for spec in manifest.signature.outputs
+        if spec.name in decisions and spec.chooses_among(len(names))
     }
     return Predictions(
         engine=engine,

@@ -37,6 +37,7 @@ from xorexport.samples import (
     given_sets,
     segment_sets,
 )
+from xorexport.spec import TensorSpec
 
 LARGEST_TWIN = 1 << 30
 """Bytes of weights up to which a model is compared with its twin, which takes four times as much beside it."""
@@ -72,8 +73,13 @@ def default_network(request: ExportRequest, listener: Listener) -> Candidate:
 
     Raises:
         TrainingError: it did not learn the four segments.
+        UsageError: there are more or fewer labels than classes.
     """
     architecture, training, seed = request.architecture, request.training, request.seed
+    # Before it is trained, which takes time.
+    request.check_labels(
+        [TensorSpec(name=architecture.output_name, dtype="float32", shape=(None, architecture.outputs))]
+    )
     sizes = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     listener.step(f"training {sizes}, {training.loss}, seed {training.seed}")
     keras.utils.set_random_seed(training.seed)
