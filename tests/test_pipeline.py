@@ -37,6 +37,15 @@ def old(xor, tmp_path, copy_of):
     assert [path.name for path in tmp_path.iterdir()] == ["xor"]
 
 
+def test_an_error_names_the_file_and_not_what_keras_calls_the_model(tmp_path):
+    path = tmp_path / "net.keras"
+    for change in (nan_weights, logarithm):
+        change().save(path)
+        with pytest.raises(ModelError) as caught:
+            export(ExportRequest(model=str(path), formats=("onnx",), unsafe=True), tmp_path / "bundle")
+        assert str(caught.value).startswith(f"model '{path}'")
+
+
 # What stands in the bundle.
 
 

@@ -127,7 +127,12 @@ def given_model(request: ExportRequest, listener: Listener) -> Candidate:
     else:
         listener.step(f"loading {source}")
         model, name = loading.load_model(str(source), request.unsafe), loading.model_name(str(source))
-    name = plain_name(name)
+    with loading.about(model, source):
+        return _prepared(model, plain_name(name), request, listener)
+
+
+def _prepared(model: keras.Model, name: str, request: ExportRequest, listener: Listener) -> Candidate:
+    """Find out how a model is called, and what to check it on."""
     model, batch_note = with_free_batch(model)
     interface = interface_of(model, request.inputs)
     arguments_note = arguments_left_out(model, interface)
