@@ -7,6 +7,7 @@ from keras import layers, ops
 from sample_models import randomised
 from support import manifest_of
 
+from xorexport.cli import run
 from xorexport.network.first_call import with_free_batch
 from xorexport.network.interface import interface_of, parse_spec
 from xorexport.pipeline import ExportRequest, export
@@ -130,3 +131,10 @@ def test_a_bundle_has_the_batch_that_the_user_means(tmp_path, model, signature, 
         if model is called
         else []
     )
+
+
+def test_a_bundles_keras_file_compares_with_what_it_was_made_from(tmp_path):
+    path = tmp_path / "m.keras"
+    called().save(path)
+    assert run(["export", str(path), "-o", str(tmp_path / "m"), "--format", "keras"]) == 0
+    assert run(["compare", str(path), str(tmp_path / "m" / "m.keras")]) == 0

@@ -89,6 +89,25 @@ def test_an_argument_that_call_needs_is_asked_for():
     assert arguments_left_out(model, interface_of(model, given)) == ""
 
 
+class RowByRow(keras.Model):
+    """Has to know how many rows there are."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return ops.concatenate([self.dense(x[row : row + 1]) for row in range(x.shape[0])], axis=0)
+
+
+def test_a_model_that_has_to_know_a_size_is_refused_with_the_option_that_fixes_it(tmp_path):
+    model = called(RowByRow(), X)
+    with pytest.raises(ModelError, match="fix them, for example with --signature '") as caught:
+        export(ExportRequest(model=model, formats=("onnx",)), tmp_path / "b")
+    given = parse_spec(caught.value.remedy.partition("--signature '")[2].rstrip("'"))
+    assert export(ExportRequest(model=model, inputs=(given,), formats=("onnx",)), tmp_path / "b").exit_code == 0
+
+
 # Dtypes.
 
 
