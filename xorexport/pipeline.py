@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from xorexport.candidates import default_network, given_model
 from xorexport.drafting import Draft
 from xorexport.errors import UsageError
 from xorexport.exporters.base import Exporter, ExportOptions
 from xorexport.network import weights
-from xorexport.network.candidates import default_network, given_model
 from xorexport.network.loading import about, classes_of, writable
 from xorexport.progress import Listener
 from xorexport.publishing import staged

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from xorexport import segments
@@ -38,6 +39,9 @@ from xorexport.samples import (
     segment_sets,
 )
 from xorexport.spec import TensorSpec
+
+if TYPE_CHECKING:
+    import keras
 
 LARGEST_TWIN = 1 << 30
 """Bytes of weights up to which a model is compared with its twin, which takes four times as much beside it."""
@@ -82,9 +86,7 @@ def default_network(request: ExportRequest, listener: Listener) -> Candidate:
     )
     sizes = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     listener.step(f"training {sizes}, {training.loss}, seed {training.seed}")
-    keras.utils.set_random_seed(training.seed)
-    sequential, functional = architecture.sequential(), architecture.functional()
-    functional.set_weights(sequential.get_weights())
+    sequential, functional = architecture.both(training.seed)
     histories = _train_both(sequential, functional, training, listener)
     epochs = len(histories[0].loss)
     listener.step(
@@ -122,11 +124,12 @@ def given_model(request: ExportRequest, listener: Listener) -> Candidate:
         UsageError: what the user says of its inputs, or gives as samples, does not fit it.
     """
     source = request.model
-    if isinstance(source, keras.Model):
-        model, name = loading.check_model(source, f"model '{source.name}'"), source.name
-    else:
+    if isinstance(source, (str, Path)):
         listener.step(f"loading {source}")
-        model, name = loading.load_model(str(source), request.unsafe), loading.model_name(str(source))
+        model, name = loading.load_model(source, request.unsafe), loading.model_name(str(source))
+    else:
+        model = loading.check_model(source, f"model '{getattr(source, 'name', source)}'")
+        name = model.name
     with loading.about(model, source):
         return _prepared(model, plain_name(name), request, listener)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import metadata
 
 from xorexport import __version__
+from xorexport.candidates import Candidate
 from xorexport.network import weights
-from xorexport.network.candidates import Candidate
 from xorexport.network.domains import decisions_of
 from xorexport.network.policy import policy_of
 from xorexport.request import ExportRequest
