@@ -143,7 +143,8 @@ def _prepared(model: keras.Model, name: str, request: ExportRequest, listener: L
         interface = with_whole_numbers(model, interface)
     check_numbers(interface.inputs)
     samples, calibration, notes = _samples(request, model, interface)
-    for note in filter(None, (batch_note, arguments_note, *notes)):
+    # Whoever gives the sizes knows them.
+    for note in filter(None, ("" if request.inputs else batch_note, arguments_note, *notes)):
         listener.step(f"note: {note}")
     example = {name: array.shape for name, array in samples[0].inputs.items()}
     return Candidate(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from xorexport.network.graph import has_graph
@@ -43,7 +42,7 @@ def _rebuilt(model: keras.Sequential) -> keras.Sequential | None:
     first = model._layers[0]
     batch, *rest = first.batch_shape
     inputs = keras.Input(batch_shape=(None, *rest), dtype=first.dtype, name=first.name)
-    rows = np.zeros((2 if batch != 2 else 3, *(size or SIZES[0] for size in rest)), first.dtype)
+    rows = tf.zeros((2 if batch != 2 else 3, *(size or SIZES[0] for size in rest)), first.dtype)
     try:
         with safe_scopes(model):
             rebuilt = keras.Sequential([inputs, *model.layers], name=model.name, trainable=model.trainable)
