@@ -70,7 +70,7 @@ def stateful(layer):
     [
         (layers.LSTM(2, stateful=True, name="memory"), "memory"),
         (layers.GRU(2, stateful=True, dropout=0.5, name="memory"), "memory"),
-        (layers.Bidirectional(layers.GRU(2, stateful=True, name="gru"), name="both"), "forward_gru"),
+        (layers.Bidirectional(layers.GRU(2, stateful=True, name="gru"), name="both"), "backward_gru"),
     ],
 )
 def test_a_layer_that_keeps_a_state_is_refused_by_name_and_has_its_state_again(layer, owner):

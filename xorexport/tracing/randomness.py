@@ -43,7 +43,8 @@ def check_repeatable(traced: Traced, inputs: Mapping[str, np.ndarray]) -> None:
         for variable, before in state:
             variable.assign(before)
     if changed:
-        *scopes, own = changed[0].split("/")
+        # The graph has its variables in another order each time.
+        *scopes, own = min(changed).split("/")
         owner = f"layer '{scopes[-1]}'" if scopes else "the model"
         raise ModelError(
             f"model '{traced.model.name}'",
