@@ -172,6 +172,27 @@ def test_a_softmax_is_labelled_by_its_largest_class(copy_of):
         np.testing.assert_allclose(prediction.outputs["species"], expected[row], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("a", "b", "c", "d", "e"), {"five": "e"}),
+        (("a", "b", "c"), {"three": "b"}),
+        (("no", "yes"), {"one": "yes"}),
+    ],
+)
+def test_labels_are_those_of_the_output_that_has_as_many_classes(labels, expected, tmp_path):
+    from keras import Input, Model, layers
+
+    from xorexport.pipeline import ExportRequest, export
+
+    x = Input((5,), name="x")
+    heads = [layers.Softmax(name="three")(x[:, :3]), layers.Softmax(name="five")(x), layers.Dense(5, name="raw")(x)]
+    one = layers.Activation("sigmoid", name="one")(x[:, 4:])
+    request = ExportRequest(model=Model(x, [*heads, one], name="heads"), labels=labels, formats=("onnx",))
+    assert export(request, tmp_path / "bundle").exit_code == 0
+    assert predict(tmp_path / "bundle", ("0", "2", "1", "0", "4"), "onnxruntime").labels == expected
+
+
 # Many rows.
 
 

@@ -141,12 +141,15 @@ def verify(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """`xorexport compare`."""
     from xorexport.network.equivalence import compare as compare_models
+    from xorexport.network.first_call import with_free_batch
     from xorexport.network.loading import load_model
     from xorexport.results import Outcome
 
     with _results_alone():
+        # As an export takes them, so that its .keras file can be compared with what it was made from.
         first, second = (
-            load_model(source, options.unsafe, tuple(options.imports)) for source in (options.first, options.second)
+            with_free_batch(load_model(source, options.unsafe, tuple(options.imports)))[0]
+            for source in (options.first, options.second)
         )
         rows = compare_models(first, second, seed=options.seed)
     outcomes = {row.outcome for row in rows}

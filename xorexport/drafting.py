@@ -12,12 +12,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from xorexport import bundle
+from xorexport import bundle, facts
+from xorexport.candidates import Candidate
 from xorexport.ends import to_artifact
 from xorexport.errors import ExportError, ModelError, XorexportError
 from xorexport.exporters.base import Calibration, Exporter, ExportOptions
-from xorexport.network import facts
-from xorexport.network.candidates import Candidate
 from xorexport.network.loading import classes_known
 from xorexport.network.signature import predict
 from xorexport.progress import Listener

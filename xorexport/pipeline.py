@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from xorexport.candidates import default_network, given_model
 from xorexport.drafting import Draft
 from xorexport.errors import UsageError
 from xorexport.exporters.base import Exporter, ExportOptions
 from xorexport.network import weights
-from xorexport.network.candidates import default_network, given_model
-from xorexport.network.loading import classes_of, writable
+from xorexport.network.loading import about, classes_of, writable
 from xorexport.progress import Listener
 from xorexport.publishing import staged
 from xorexport.registry import FORMATS, load
@@ -76,8 +76,9 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
         with classes_of(request.imports), staged(destination) as root:
             prepare = default_network if request.model is None else given_model
             candidate = prepare(request, listener)
-            weights.check_usable(candidate.model)
-            report = Draft(request, candidate, root, listener).written(exporters)
+            with about(candidate.model, request.model):
+                weights.check_usable(candidate.model)
+                report = Draft(request, candidate, root, listener).written(exporters)
             if report.exit_code and not (request.keep_going and report.passed):
                 raise _RejectedError(report)
     except _RejectedError as rejected:

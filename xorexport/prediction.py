@@ -281,9 +281,11 @@ def _predictions(
     outputs: dict[str, np.ndarray],
     choice: Choice,
 ) -> Predictions:
+    names, decisions = manifest.model.labels, manifest.model.decisions
     labels = {
-        name: _labels(outputs[name], decision, manifest.model.labels)
-        for name, decision in manifest.model.decisions.items()
+        spec.name: _labels(outputs[spec.name], decisions[spec.name], names)
+        for spec in manifest.signature.outputs
+        if spec.name in decisions and spec.chooses_among(len(names))
     }
     unasked = choice.precision is None and artifact.precision is not Precision.FLOAT32
     notes = [f"{artifact.path} is {artifact.precision}: no float32 file is at hand"] if unasked else []

@@ -82,6 +82,11 @@ class TensorSpec(Struct, frozen=True, omit_defaults=True):
         """Number of elements of one row: the product of the fixed dimensions after the first."""
         return math.prod(dimension or 1 for dimension in self.shape[1:])
 
+    def chooses_among(self, classes: int) -> bool:
+        """Whether a row of it can choose one of so many classes: by a number for each, or by one number for two."""
+        one_number = all(size == 1 for size in self.shape[1:])
+        return (classes == 2 and one_number) or (classes > 1 < len(self.shape) and self.shape[-1] == classes)
+
     def describe(self) -> str:
         """For example `x float32[batch, 2]`."""
         dims = [str(d) if d is not None else (BATCH if i == 0 else "?") for i, d in enumerate(self.shape)]

@@ -6,7 +6,8 @@ makes them, unless the model returns a dict, whose keys win.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ import tensorflow as tf
 from keras import tree
 
 from xorexport.dtypes import STRING, numpy_dtype, texts
+from xorexport.errors import ModelError, XorexportError, brief
 from xorexport.network.interface import HALF, Interface, functional
 from xorexport.network.names import canonical_names, layer_name, original
 from xorexport.network.scopes import safe_scopes
@@ -56,6 +58,26 @@ def call(model: keras.Model, interface: Interface, tensors: Sequence[Any]) -> An
     return model(*positional, **named, training=False)
 
 
+@contextmanager
+def running(model: keras.Model) -> Iterator[None]:
+    """Say in one line what a model makes of rows that it does not take.
+
+    Raises:
+        ModelError: whatever its layers raised meanwhile.
+    """
+    try:
+        yield
+    except XorexportError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"model '{model.name}'",
+            expected="a model that predicts for the rows that it is checked on",
+            found=brief(error),
+            remedy="give the sizes that it takes with --signature, or data that it takes with --samples",
+        ) from error
+
+
 def predict(
     model: keras.Model,
     interface: Interface,
@@ -71,10 +93,13 @@ def predict(
     Args:
         inputs: by canonical name, each of shape (rows, ...).
         batch_size: rows a step; none for all at once, without the pipeline of data that `predict` sets up.
+
+    Raises:
+        ModelError: the model fails on them.
     """
     rows = len(next(iter(inputs.values())))
     tensors = [_tensor(inputs[spec.name], spec.dtype) for spec in interface.inputs]
-    with safe_scopes(model):
+    with running(model), safe_scopes(model):
         if interface.alone and not _rounded_by_keras(interface):
             (argument,), _ = interface.arguments(tensors)
             if batch_size is None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from xorexport.dtypes import texts
 from xorexport.errors import ModelError
+from xorexport.network.signature import running
 from xorexport.tracing.culprits import layers_with
 from xorexport.tracing.trace import Traced
 
@@ -30,23 +31,27 @@ def check_repeatable(traced: Traced, inputs: Mapping[str, np.ndarray]) -> None:
     assigning = [op_type for op_type in traced.op_types if op_type.startswith("Assign")]
     if not drawing and not assigning:
         return
-    state = [(variable, np.array(variable.value)) for variable in traced.model.non_trainable_variables]
+    # Of the graph, not of the model: Keras does not count the states of recurrent layers among its variables.
+    state = [(variable, variable.numpy()) for variable in traced.concrete.variables if not variable.trainable]
     try:
         first, second = (run(traced, inputs) for _ in range(2))
         # A generator's own state may change; whether that matters is seen in the outputs.
         changed = [
-            variable.path
+            variable.name.partition(":")[0]
             for variable, before in state
-            if "seed_generator" not in variable.path and not np.array_equal(before, np.array(variable.value))
+            if "seed_generator" not in variable.name and not np.array_equal(before, variable.numpy())
         ]
     finally:
         for variable, before in state:
             variable.assign(before)
     if changed:
+        # The graph has its variables in another order each time.
+        *scopes, own = min(changed).split("/")
+        owner = f"layer '{scopes[-1]}'" if scopes else "the model"
         raise ModelError(
             f"model '{traced.model.name}'",
             expected="a model that predicts without changing its variables",
-            found=f"'{changed[0]}', which changes with each prediction",
+            found=f"{owner}, which keeps '{own}' from one prediction to the next",
             remedy="make recurrent layers with stateful=False, and let layers assign while they train alone",
         )
     moved = [name for name, array in first.items() if not _same(array, second[name])]
@@ -91,6 +96,12 @@ def check_rows(traced: Traced, inputs: Mapping[str, np.ndarray], outputs: Mappin
 
 
 def run(traced: Traced, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the trace computes, by canonical name."""
-    outputs = traced.concrete(*(tf.constant(inputs[spec.name], spec.dtype) for spec in traced.signature.inputs))
+    """What the trace computes, by canonical name.
+
+    Raises:
+        ModelError: it fails on these rows.
+    """
+    tensors = [tf.constant(inputs[spec.name], spec.dtype) for spec in traced.signature.inputs]
+    with running(traced.model):
+        outputs = traced.concrete(*tensors)
     return {name: texts(outputs[name]) for name in outputs}
