@@ -4,6 +4,7 @@ Every error says in one line what was expected, what was found and what to do ab
 an `XorexportError` prints that line, without a traceback, and ends with `exit_code`.
 """
 
+import math
 import re
 from typing import ClassVar
 
@@ -67,6 +68,17 @@ def check_seed(option: str, seed: int) -> None:
     """
     if not 0 <= seed <= LARGEST_SEED:
         raise UsageError(option, expected=f"0 to {LARGEST_SEED}", found=str(seed), remedy="choose another number")
+
+
+def check_tolerance(**limits: float) -> None:
+    """Refuse tolerances that nothing could be held against, by the names of their options.
+
+    Raises:
+        UsageError: one is negative, infinite or NaN.
+    """
+    for name, value in limits.items():
+        if not 0 <= value < math.inf:
+            raise UsageError(f"--{name}", expected="0 or more", found=f"{value}", remedy="1e-5 is the default")
 
 
 class ModelError(XorexportError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xorexport.errors import UsageError, check_seed
+from xorexport.errors import UsageError, check_seed, check_tolerance
 from xorexport.network.architecture import Architecture
 from xorexport.network.training import TrainingSettings
 from xorexport.registry import FORMATS, check_names
@@ -83,10 +83,8 @@ class ExportRequest:
         check_names("--precision", self.precisions, tuple(Precision))
         check_seed("--samples-seed", self.seed)
         self._check_quantising()
-        for name in ("rtol", "atol") if self.tolerance is not None else ():
-            value = getattr(self.tolerance, name)
-            if not 0 <= value < math.inf:
-                raise UsageError(f"--{name}", expected="0 or more", found=f"{value}", remedy="1e-5 is the default")
+        if self.tolerance is not None:
+            check_tolerance(rtol=self.tolerance.rtol, atol=self.tolerance.atol)
 
     def check_labels(self, outputs: Sequence[TensorSpec]) -> None:
         """Refuse labels that are the classes of no output.

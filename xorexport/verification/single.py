@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from xorexport.bundle import MANIFEST, MANIFEST_VERSION, Bundle
 from xorexport.dtypes import known, name_of
-from xorexport.errors import ModelError, UsageError
+from xorexport.errors import ModelError, UsageError, check_tolerance
 from xorexport.readers.base import Ends
 from xorexport.registry import FORMATS, check_names, load
 from xorexport.results import ParityReport
@@ -57,18 +56,11 @@ def verify_file(
         EngineUnavailableError: what reads files of its format is not installed.
     """
     selection = selection or Selection()
-    _check_tolerance(tolerance)
+    check_tolerance(rtol=tolerance.rtol, atol=tolerance.atol)
     format_name = format_of(path, selection.formats)
     ends = _ends(format_name, path, selection)
     bundle = _bundle(path, format_name, ends, read_golden(golden, ends), tolerance)
     return verify(bundle, selection, progress=progress)
-
-
-def _check_tolerance(tolerance: Tolerance) -> None:
-    for name in ("rtol", "atol"):
-        value = getattr(tolerance, name)
-        if not 0 <= value < math.inf:
-            raise UsageError(f"--{name}", expected="0 or more", found=f"{value}", remedy="1e-5 is the default")
 
 
 def format_of(path: Path, formats: Sequence[str] = ()) -> str:
