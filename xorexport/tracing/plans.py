@@ -14,9 +14,12 @@ from keras.src import backend
 
 from xorexport.network.policy import OTHER_FLOATS
 from xorexport.network.scopes import safe_scopes
+from xorexport.network.sources import saved_model
 from xorexport.spec import TensorSpec
 from xorexport.tracing.equivalents.integers import sign_bit
 from xorexport.tracing.equivalents.loops import plain_rnn
+from xorexport.tracing.replaying import Replay
+from xorexport.tracing.replaying.signs import of_bits
 from xorexport.tracing.substitution import Substitute, substituted
 
 
@@ -70,11 +73,22 @@ class Plan:
                 stack.enter_context(mock.patch.object(module, name, function))
             if self.float32:
                 stack.enter_context(_float32_layers(model))
+            replay = Replay(self.float32, "rnn" in self.stand_ins, self.inline, effects="next" not in self.stand_ins)
+            stack.enter_context(mock.patch.object(saved_model, "run", replay))
             if self.inline:
                 stack.enter_context(mock.patch.object(tf, "function", _inlined))
-            if substitutes := {**self.substitutes, **({"Cast": _in_float32} if self.float32 else {})}:
+            if substitutes := self._all_substitutes():
                 stack.enter_context(substituted(substitutes))
             yield
+
+    def _all_substitutes(self) -> dict[str, Substitute]:
+        """Those that the plan names, and those that its other settings ask for."""
+        table = dict(self.substitutes)
+        if self.float32:
+            table["Cast"] = _in_float32
+        if "signbit" in self.stand_ins:
+            table["BitwiseAnd"] = of_bits(table.get("BitwiseAnd"))
+        return table
 
 
 PLAIN = Plan()
