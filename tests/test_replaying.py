@@ -75,6 +75,21 @@ def test_sizes_that_are_fixed_now_are_known_everywhere():
     np.testing.assert_array_equal(found(tf.constant(X))["more"], np.concatenate([X, X, X + 1, X + 2]))
 
 
+def test_sizes_that_are_fixed_now_are_known_behind_what_is_made_of_them():
+    def function(x):
+        sizes = tf.shape(x)
+        halves = tf.reshape(x, [sizes[0], sizes[1] * 2, sizes[2] // 2])
+        return {"halves": halves, "product": tf.tensordot(x, tf.ones((4, 5)), 1)}
+
+    concrete = first(function, tf.TensorSpec((None, None, 4), tf.float32, "x"))
+    found = again(concrete, (None, 6, 4))
+    assert found.structured_outputs["halves"].shape == (None, 12, 2)
+    assert found.structured_outputs["product"].shape == (None, 6, 5)
+    x = tf.reshape(tf.range(48.0), (2, 6, 4))
+    for name, array in found(x).items():
+        np.testing.assert_array_equal(array, concrete(x)[name])
+
+
 def test_float32_takes_the_place_of_other_floats():
     weight = tf.Variable(np.eye(3) * 3.0)
 

@@ -13,11 +13,13 @@ from zoo.result import State
 from xorexport.bundle import Bundle
 from xorexport.errors import ModelError, UnsafeModelError, UsageError
 from xorexport.network.loading import load_model, model_name, writable
+from xorexport.network.policy import policy_of
 from xorexport.pipeline import ExportRequest, export
 from xorexport.readers.savedmodel_safety import touching_ops
 from xorexport.registry import FORMATS
 from xorexport.results import Outcome
 from xorexport.tracing.culprits import layers_with
+from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import trace
 from xorexport.verification.verify import Selection, verify_folder
 
@@ -81,6 +83,25 @@ def test_doubles_stay_doubles(written):
     found = load_model(written(function))([tf.constant(x)])["y"].numpy()
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, x + 1)
+
+
+WEIGHT = np.float32([[2], [3]])
+POLICIES = {
+    "float32": lambda x: x @ WEIGHT + tf.cast(tf.round(tf.cast(x[:, :1], tf.float64)), tf.float32),
+    "float64": lambda x: tf.cast(tf.cast(x, tf.float64) @ WEIGHT.astype(np.float64), tf.float32),
+    "float16": lambda x: tf.cast(tf.tanh(tf.cast(x, tf.float16)), tf.float32),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_policy_is_that_of_the_coarsest_arithmetic(written, policy):
+    function = tf.function(lambda x: {"y": POLICIES[policy](x)}, input_signature=[tf.TensorSpec((None, 2), name="x")])
+    model = load_model(written(function))
+    assert policy_of(model) == ("" if policy == "float32" else policy)
+    # In float32 nothing of it is left.
+    traced = trace(model, plan=Plan(float32=True))
+    dtypes = {value.type for node in traced.nodes() for value in node.attr.values()}
+    assert not dtypes & {tf.float16.as_datatype_enum, tf.float64.as_datatype_enum}
 
 
 def test_a_savedmodel_of_keras_predicts_as_keras(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ SUFFIX = ".savedmodel"
 """Of the folders that xorexport writes."""
 STORING = ("Cast", "Const", "Placeholder", "ReadVariableOp")
 """Op types that have a dtype and compute nothing in it."""
+WEIGHING = re.compile("MatMul|Conv|Einsum")
+"""Op types that do most of a model's arithmetic."""
 NO_KERAS_FILE = "a SavedModel holds a graph and no layers, which a .keras file is made of"
 
 
@@ -142,14 +145,23 @@ def run(function: Any, inputs: Mapping[str, Any]) -> Any:
 
 
 def _policy(function: Any, variables: Iterable[Any]) -> str:
-    """The policy of a layer that computes in the dtypes that a graph computes in, of which the coarsest counts."""
+    """The policy of a layer that computes in the dtypes that a graph computes in, of which the coarsest counts.
+
+    Float64 counts where it is a weight, an end or in a product of matrices: Keras' own ops have more of it inside.
+    """
     graph = function.graph.as_graph_def()
-    nodes = itertools.chain(graph.node, *(inner.node_def for inner in graph.library.function))
-    types = {value.type for node in nodes if node.op not in STORING for value in node.attr.values() if value.type}
-    computing = {tf.as_dtype(number).name for number in types}
-    dtype = next((name for name in ("bfloat16", "float16", "float64") if name in computing), "float32")
-    mixed = dtype in HALF and any(variable.dtype == tf.float32 for variable in variables)
-    return f"mixed_{dtype}" if mixed else dtype
+    nodes = list(itertools.chain(graph.node, *(inner.node_def for inner in graph.library.function)))
+    computing = {name for node in nodes if node.op not in STORING for name in _names(node)}
+    weighing = {name for node in nodes if WEIGHING.search(node.op) for name in _names(node)}
+    weighing |= {tensor.dtype.name for tensor in (*variables, *function.inputs, *function.outputs)}
+    if half := next((name for name in HALF if name in computing), None):
+        return f"mixed_{half}" if "float32" in {variable.dtype.name for variable in variables} else half
+    return "float64" if "float64" in weighing else "float32"
+
+
+def _names(node: Any) -> Iterator[str]:
+    """The names of the dtypes that a node's attributes have."""
+    return (tf.as_dtype(value.type).name for value in node.attr.values() if value.type)
 
 
 def _tables(loaded: Any, function: Any) -> Iterator[TrackableResource]:

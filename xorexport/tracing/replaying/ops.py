@@ -11,6 +11,7 @@ from tensorflow.core.framework import attr_value_pb2
 from tensorflow.python.framework import op_callbacks
 
 from xorexport.network.policy import OTHER_FLOATS
+from xorexport.tracing.equivalents.attributes import constant
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
@@ -37,6 +38,8 @@ def again(op: Any, inputs: Sequence[Any], name: str, float32: bool) -> list[Any]
         made = graph._create_op_internal(op.type, list(inputs), name=leaf, attrs=attributes, op_def=op.op_def)
         outputs = list(made.outputs)
         shaped(outputs, op.outputs)
+        if op.type in ("GatherV2", "StridedSlice") and made.inputs[0].op.type == "Shape":
+            outputs = [_sizes(made)]
         if op_callbacks.should_invoke_op_callbacks():
             replaced = op_callbacks.invoke_op_callbacks(
                 op.type, tuple(made.inputs), attributes, tuple(outputs), op_name=made.name, graph=graph
@@ -55,6 +58,19 @@ def shaped(tensors: Sequence[Any], known: Sequence[Any]) -> None:
     for tensor, other in zip(tensors, known, strict=True):
         if tensor.dtype != tf.variant and tensor.shape.is_compatible_with(other.shape):
             tensor.set_shape(other.shape)
+
+
+def _sizes(op: Any) -> Any:
+    """What was read from a shape, with the sizes that are known now as numbers: what is made of them is known then."""
+    (read,) = op.outputs
+    known = constant(read)
+    if known is not None:
+        return tf.constant(known, read.dtype)
+    places = constant(op.inputs[1]) if op.type == "GatherV2" else None
+    if places is None or places.ndim != 1:
+        return read
+    sizes = op.inputs[0].op.inputs[0].shape
+    return tf.stack([read[number] if sizes[place] is None else sizes[place] for number, place in enumerate(places)])
 
 
 def _attributes(op: Any, inputs: Sequence[Any], float32: bool) -> dict[str, Any]:

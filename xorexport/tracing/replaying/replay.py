@@ -76,6 +76,7 @@ class Replay:
         for variable in function.graph.variables:
             outside.watch_variable(variable)
         outputs = self._run(function.graph, tensors, function.graph.outputs)
+        shaped(outputs, tf.nest.flatten(function.structured_outputs, expand_composites=True))
         return tf.nest.pack_sequence_as(function.structured_outputs, outputs, expand_composites=True)
 
     def _run(self, graph: Any, inputs: Sequence[Any], outputs: Sequence[Any], scope: str = "") -> list[Any]:
