@@ -28,7 +28,8 @@ class Plan:
     """How to trace a model.
 
     Attributes:
-        stand_ins: functions of Keras' backend that are replaced, by name in `STAND_INS`.
+        stand_ins: functions of Keras' backend that are replaced, by name in `STAND_INS`; and what they left behind in a
+            SavedModel, likewise.
         float32: whether layers compute in float32, whatever their policy says.
         inline: whether functions that Keras compiles with XLA become a part of the graph.
         substitutes: what makes ops in other ops, by op type.

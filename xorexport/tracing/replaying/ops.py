@@ -63,13 +63,12 @@ def shaped(tensors: Sequence[Any], known: Sequence[Any]) -> None:
 def _sizes(op: Any) -> Any:
     """What was read from a shape, with the sizes that are known now as numbers: what is made of them is known then."""
     (read,) = op.outputs
-    known = constant(read)
-    if known is not None:
+    if (known := constant(read)) is not None:
         return tf.constant(known, read.dtype)
     places = constant(op.inputs[1]) if op.type == "GatherV2" else None
-    if places is None or places.ndim != 1:
-        return read
     sizes = op.inputs[0].op.inputs[0].shape
+    if places is None or places.ndim != 1 or all(sizes[place] is None for place in places):
+        return read
     return tf.stack([read[number] if sizes[place] is None else sizes[place] for number, place in enumerate(places)])
 
 
