@@ -3,17 +3,27 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import zoo.models
 from support import LIGHT_ENGINES, sample_model
 from test_sources import predictions, rows_for
+from zoo.one import exported as exported_of
+from zoo.registry import ZOO
+from zoo.result import State
 
 from xorexport.bundle import Bundle
 from xorexport.errors import ModelError, UnsafeModelError, UsageError
 from xorexport.network.loading import load_model, model_name, writable
+from xorexport.network.policy import policy_of
 from xorexport.pipeline import ExportRequest, export
 from xorexport.readers.savedmodel_safety import touching_ops
 from xorexport.registry import FORMATS
 from xorexport.results import Outcome
+from xorexport.tracing.culprits import layers_with
+from xorexport.tracing.plans import Plan
+from xorexport.tracing.trace import trace
 from xorexport.verification.verify import Selection, verify_folder
+
+assert zoo.models
 
 
 class Two(tf.Module):
@@ -75,6 +85,25 @@ def test_doubles_stay_doubles(written):
     np.testing.assert_array_equal(found, x + 1)
 
 
+WEIGHT = np.float32([[2], [3]])
+POLICIES = {
+    "float32": lambda x: x @ WEIGHT + tf.cast(tf.round(tf.cast(x[:, :1], tf.float64)), tf.float32),
+    "float64": lambda x: tf.cast(tf.cast(x, tf.float64) @ WEIGHT.astype(np.float64), tf.float32),
+    "float16": lambda x: tf.cast(tf.tanh(tf.cast(x, tf.float16)), tf.float32),
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_policy_is_that_of_the_coarsest_arithmetic(written, policy):
+    function = tf.function(lambda x: {"y": POLICIES[policy](x)}, input_signature=[tf.TensorSpec((None, 2), name="x")])
+    model = load_model(written(function))
+    assert policy_of(model) == ("" if policy == "float32" else policy)
+    # In float32 nothing of it is left.
+    traced = trace(model, plan=Plan(float32=True))
+    dtypes = {value.type for node in traced.nodes() for value in node.attr.values()}
+    assert not dtypes & {tf.float16.as_datatype_enum, tf.float64.as_datatype_enum}
+
+
 def test_a_savedmodel_of_keras_predicts_as_keras(tmp_path):
     model = sample_model("two_by_two")
     model.export(tmp_path / "exported", verbose=False)
@@ -99,24 +128,7 @@ def test_a_savedmodel_without_signatures_is_refused(tmp_path):
         load_model(tmp_path / "bare")
 
 
-def test_what_no_other_format_holds_is_refused(written):
-    table = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer(tf.constant([1], tf.int64), tf.constant([5], tf.int64)), -1
-    )
-
-    class Lookup(tf.Module):
-        def __init__(self):
-            super().__init__()
-            self.table = table
-
-        @tf.function(input_signature=[tf.TensorSpec((None,), tf.int64)])
-        def call(self, ids):
-            return {"found": self.table.lookup(ids)}
-
-    lookup = Lookup()
-    with pytest.raises(ModelError, match=r"reads variables alone, found 1 other resources"):
-        load_model(written(lookup, {"serving_default": lookup.call}))
-
+def test_an_end_of_unknown_rank_is_refused(written):
     @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
     def any_rank(x):
         return {"y": x}
@@ -133,6 +145,16 @@ def test_folders_that_are_no_savedmodels_are_refused(tmp_path, xor):
     (tmp_path / "saved_model.pb").write_bytes(b"no model at all")
     with pytest.raises(ModelError, match="a whole SavedModel"):
         load_model(tmp_path)
+
+
+def test_an_op_without_a_counterpart_is_named_with_its_scope(written):
+    @tf.function(input_signature=[tf.TensorSpec((None, 2, 2), name="x")])
+    def function(x):
+        with tf.name_scope("whitening"):
+            return {"y": tf.linalg.inv(x @ tf.transpose(x, [0, 2, 1]) + tf.eye(2)), "z": tf.linalg.det(x)}
+
+    traced = trace(load_model(written(function)))
+    assert layers_with(traced, ["MatrixInverse", "Roll"]) == "MatrixInverse in scope 'whitening', Roll"
 
 
 # Ops that touch the machine.
@@ -289,11 +311,36 @@ def test_engines_predict_from_it_what_keras_predicted(exported, tmp_path, engine
         np.testing.assert_allclose(found[name], expected, rtol=1e-5, atol=1e-5)
 
 
+CURED = {
+    "exact_gelu": ("onnx",),  # other ops
+    "lstm_variable_length": ("tflite", "onnx"),  # loops over plain tensors, with a dynamic batch
+    "float64_policy": ("tflite",),  # float32 in place of float64
+    "argmax": ("onnx",),  # signs without bits
+    "integer_lookup": ("savedmodel", "tflite"),  # a table
+}
+
+
+@pytest.mark.parametrize("name", CURED)
+def test_a_savedmodel_gets_what_a_keras_model_gets(name, tmp_path):
+    ZOO[name].build().export(tmp_path / name, verbose=False)
+    result = exported_of(name, str(tmp_path / name), CURED[name], tmp_path / "bundle")
+    assert {found.state for found in result.formats.values()} == {State.OK}, result
+    assert {1, 3, 17} <= set(result.batches)
+    noted = [format_name for format_name, found in result.formats.items() if found.notes]
+    assert noted == (["tflite"] if name == "float64_policy" else [])
+
+
 def test_a_keras_file_cannot_be_made_of_a_savedmodel(exported, tmp_path):
     source = exported[0] / "net.savedmodel"
-    formats, notes = writable(str(source), (), tuple(FORMATS))
+    formats, left_out = writable(str(source), (), tuple(FORMATS))
     assert formats == tuple(name for name in FORMATS if name != "keras")
-    assert notes == ("keras is left out: a SavedModel holds a graph and no layers, which a .keras file is made of",)
+    (refusal,) = left_out
+    assert (refusal.format, refusal.reason) == (
+        "keras",
+        "a SavedModel holds a graph and no layers, which a .keras file is made of",
+    )
+    # It stands in the manifest, though the export was whole.
+    assert Bundle.read(exported[0]).manifest.refused == left_out
     assert writable("net.keras", ("keras",), tuple(FORMATS)) == (("keras",), ())
     assert writable(None, (), tuple(FORMATS)) == (tuple(FORMATS), ())
     with pytest.raises(UsageError, match=r"--format: expected formats that .* can be written in.*found keras, though"):

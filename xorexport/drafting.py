@@ -42,12 +42,17 @@ BAD = (Outcome.FAIL, Outcome.ERROR)
 
 @dataclass
 class Draft:
-    """A bundle that is being written below `root`."""
+    """A bundle that is being written below `root`.
+
+    Attributes:
+        left_out: formats that such a model cannot have, and that nobody asked for.
+    """
 
     request: ExportRequest
     candidate: Candidate
     root: Path
     listener: Listener
+    left_out: tuple[Refusal, ...] = ()
     artifacts: list[Artifact] = field(default_factory=list)
     rows: list[ParityRow] = field(default_factory=list)
     budgets: list[BudgetRow] = field(default_factory=list)
@@ -278,7 +283,9 @@ class Draft:
 
     def _sealed(self) -> ParityReport:
         """Write the report and the manifest."""
-        manifest = msgspec.structs.replace(self.manifest, artifacts=tuple(self.artifacts), refused=tuple(self.refused))
+        manifest = msgspec.structs.replace(
+            self.manifest, artifacts=tuple(self.artifacts), refused=(*self.left_out, *self.refused)
+        )
         passed = {row.artifact for row in self.rows if row.outcome is Outcome.PASS}
         report = ParityReport(
             model=manifest.model.name,
@@ -288,7 +295,7 @@ class Draft:
             budgets=tuple(self.budgets),
             notes={artifact.path: artifact.notes for artifact in self.artifacts if artifact.notes},
             tolerances=tolerances_of(manifest),
-            refused=manifest.refused,
+            refused=tuple(self.refused),
             unverified=tuple(artifact.path for artifact in manifest.artifacts if artifact.path not in passed),
             whole=True,
         )

@@ -64,9 +64,9 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
     """
     listener = listener or Listener()
     request.check()
-    formats, notes = writable(request.model, request.formats, tuple(FORMATS))
-    for note in notes:
-        listener.step(f"note: {note}")
+    formats, left_out = writable(request.model, request.formats, tuple(FORMATS))
+    for refusal in left_out:
+        listener.step(f"note: {refusal.format} is left out: {refusal.reason}")
     exporters = {name: load(FORMATS[name].exporter, f"format {name}") for name in formats}
     _check_options(request, exporters)
     for exporter in exporters.values():
@@ -78,7 +78,7 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
             candidate = prepare(request, listener)
             with about(candidate.model, request.model):
                 weights.check_usable(candidate.model)
-                report = Draft(request, candidate, root, listener).written(exporters)
+                report = Draft(request, candidate, root, listener, left_out).written(exporters)
             if report.exit_code and not (request.keep_going and report.passed):
                 raise _RejectedError(report)
     except _RejectedError as rejected:

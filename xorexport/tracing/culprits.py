@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from xorexport.network.sources.saved_model import SignatureLayer
 from xorexport.tracing.trace import Traced
 
 SHOWN = 3
@@ -22,10 +23,15 @@ def layers_with(traced: Traced, op_types: Iterable[str]) -> str:
 
 
 def _one(traced: Traced, op_type: str) -> str:
-    known = {layer.name for layer in traced.model._flatten_layers(include_self=False)}
+    model_layers = traced.model._flatten_layers(include_self=False)
+    known = {layer.name for layer in model_layers}
+    # A SavedModel has no layers, but scopes that were called as its layers.
+    scopes = any(isinstance(layer, SignatureLayer) for layer in model_layers)
     found: dict[str, None] = {}
     for node in traced.nodes():
-        if node.op == op_type:
+        if node.op == op_type and scopes:
+            found[node.name.rpartition("/")[0] or node.name] = None
+        elif node.op == op_type:
             # The innermost scope that is a layer; TensorFlow numbers scopes that are entered again.
             steps = [step for step in node.name.split("/")[:-1] if _layer(step, known)]
             if steps:
@@ -34,7 +40,7 @@ def _one(traced: Traced, op_type: str) -> str:
         return op_type
     names = [f"'{name}'" for name in found]
     text = " and ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
-    return f"{op_type} in layer{'s' if len(names) > 1 else ''} {text}"
+    return f"{op_type} in {'scope' if scopes else 'layer'}{'s' if len(names) > 1 else ''} {text}"
 
 
 def _layer(step: str, known: set[str]) -> str:

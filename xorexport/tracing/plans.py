@@ -14,9 +14,12 @@ from keras.src import backend
 
 from xorexport.network.policy import OTHER_FLOATS
 from xorexport.network.scopes import safe_scopes
+from xorexport.network.sources import saved_model
 from xorexport.spec import TensorSpec
 from xorexport.tracing.equivalents.integers import sign_bit
 from xorexport.tracing.equivalents.loops import plain_rnn
+from xorexport.tracing.replaying import Replay
+from xorexport.tracing.replaying.signs import of_bits
 from xorexport.tracing.substitution import Substitute, substituted
 
 
@@ -25,7 +28,8 @@ class Plan:
     """How to trace a model.
 
     Attributes:
-        stand_ins: functions of Keras' backend that are replaced, by name in `STAND_INS`.
+        stand_ins: functions of Keras' backend that are replaced, by name in `STAND_INS`; and what they left behind in a
+            SavedModel, likewise.
         float32: whether layers compute in float32, whatever their policy says.
         inline: whether functions that Keras compiles with XLA become a part of the graph.
         substitutes: what makes ops in other ops, by op type.
@@ -70,11 +74,23 @@ class Plan:
                 stack.enter_context(mock.patch.object(module, name, function))
             if self.float32:
                 stack.enter_context(_float32_layers(model))
+            # What is compiled with XLA is a call still, where nothing in it has to be replaced.
+            replay = Replay(self.float32, "rnn" in self.stand_ins, self != PLAIN, effects="next" not in self.stand_ins)
+            stack.enter_context(mock.patch.object(saved_model, "run", replay))
             if self.inline:
                 stack.enter_context(mock.patch.object(tf, "function", _inlined))
-            if substitutes := {**self.substitutes, **({"Cast": _in_float32} if self.float32 else {})}:
+            if substitutes := self._all_substitutes():
                 stack.enter_context(substituted(substitutes))
             yield
+
+    def _all_substitutes(self) -> dict[str, Substitute]:
+        """Those that the plan names, and those that its other settings ask for."""
+        table = dict(self.substitutes)
+        if self.float32:
+            table["Cast"] = _in_float32
+        if "signbit" in self.stand_ins:
+            table["BitwiseAnd"] = of_bits(table.get("BitwiseAnd"))
+        return table
 
 
 PLAIN = Plan()

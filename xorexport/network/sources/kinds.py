@@ -10,6 +10,7 @@ import keras
 
 from xorexport.errors import ModelError, UsageError
 from xorexport.network.sources import function, hdf5, keras_file, saved_model
+from xorexport.spec import Precision, Refusal
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def kind_of(source: str) -> Kind | None:
 
 def writable(
     source: str | Path | keras.Model | None, wanted: Sequence[str], formats: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
     """The formats to write a model in: those that are wanted, or else all that it can be written in.
 
     Args:
@@ -71,7 +72,7 @@ def writable(
         formats: all that there are.
 
     Returns:
-        The formats, and a note on each one that is left out.
+        The formats, and those that are left out, each with the reason.
 
     Raises:
         UsageError: a wanted one cannot be written.
@@ -89,7 +90,9 @@ def writable(
             )
     if wanted:
         return tuple(wanted), ()
-    return possible, tuple(f"{name} is left out: {reason}" for name, reason in unwritable.items())
+    return possible, tuple(
+        Refusal(format=name, precision=Precision.FLOAT32, reason=reason) for name, reason in unwritable.items()
+    )
 
 
 def _folder(path: Path) -> Kind:
