@@ -5,16 +5,19 @@ import zipfile
 
 import keras
 import numpy as np
+import onnx
 import pytest
 from keras import layers, ops
 from sample_models import randomised
 from tensorflow.lite.tools import flatbuffer_utils
 
 from xorexport.bundle import Bundle
+from xorexport.errors import ModelError
 from xorexport.network.domains import domains_of as domains_of_inputs
 from xorexport.network.interface import input_specs
 from xorexport.pipeline import ExportRequest, export
 from xorexport.results import Outcome
+from xorexport.spec import Precision
 from xorexport.verification.verify import Selection, verify_folder
 
 
@@ -58,6 +61,52 @@ def test_another_precision_is_kept_where_a_format_has_it_and_noted_where_not(dty
     )
     largest = max(comparison.max_abs for row in report.parity for comparison in row.outputs if row.format == "onnx")
     assert (largest > 1e-5) == (dtype != "float64"), "a half-precision model differs from its float32 self"
+    (written,) = (tmp_path / "bundle").glob("*.onnx")
+    names = {tensor.name for tensor in onnx.load(written).graph.initializer}
+    assert {"y/kernel"} <= names <= {weight.path for weight in model.weights}, "float32 weights are named all the same"
+
+
+CASTS = {
+    "there": lambda x, dtype: ops.cast(ops.sum(ops.exp(ops.cast(x, dtype)), axis=-1), "float32"),
+    "there and back": lambda x, dtype: ops.cast(ops.cast(10.0 * x, dtype), "float32"),
+    "an output": lambda x, dtype: ops.cast(x, dtype) / 3.0,
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_casts_between_layers_are_followed_or_noted_like_policies(dtype, tmp_path):
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, {name: function(x, dtype) for name, function in CASTS.items()}, name="m")
+    report = export(ExportRequest(model=model), tmp_path / "bundle")
+    assert {row.outcome for row in report.parity} == {Outcome.PASS}
+    noted = ("m.tflite",) if dtype == "float64" else ("m.tflite", "m.onnx")
+    assert report.notes == dict.fromkeys(noted, (f"computes in float32; the model casts to {dtype}",))
+    units = {"float64": 1e-5}.get(dtype, 16 * 2.0 ** (-8 if dtype[0] == "b" else -11))
+    assert {tolerance.rtol for tolerance in report.tolerances.values()} == {units}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_an_input_in_half_precision_is_rounded_by_keras_and_noted(dtype, tmp_path):
+    x = keras.Input((4,), dtype=dtype, name="x")
+    report = export(ExportRequest(model=keras.Model(x, layers.Dense(2)(x), name="m")), tmp_path / "bundle")
+    assert {row.outcome for row in report.parity} == {Outcome.PASS}
+    assert report.notes == {"m.onnx": (f"computes in float32; the model casts to {dtype}",)}
+
+
+def test_an_op_of_onnx_runtimes_own_is_noted(tmp_path):
+    x = keras.Input((5, 3), name="x")
+    model = keras.Model(x, layers.LSTM(16)(x), name="m")
+    precisions = (Precision.FLOAT16, Precision.INT8_DYNAMIC)
+    report = export(ExportRequest(model=model, formats=("onnx",), precisions=precisions), tmp_path / "bundle")
+    own = "runs in ONNX Runtime alone, which has the op DynamicQuantizeLSTM"
+    assert report.notes == {"m-int8-dynamic.onnx": (own,)}
+
+
+def test_complex_outputs_are_refused_with_what_to_return_instead(tmp_path):
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, [layers.Dense(2)(x), ops.polar(ops.abs(x), x)], name="m")
+    with pytest.raises(ModelError, match=r"output 'polar' of layer 'polar': expected real .* found complex64; return "):
+        export(ExportRequest(model=model), tmp_path / "bundle")
 
 
 def test_tokens_reach_every_row_of_an_embedding_behind_other_layers():

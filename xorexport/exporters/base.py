@@ -18,6 +18,7 @@ import numpy as np
 
 from xorexport.bundle import digest_files
 from xorexport.errors import ExportError, XorexportError, brief
+from xorexport.network.policy import OTHER_FLOATS, policy_of
 from xorexport.spec import Artifact, FileDigest, Precision, Signature
 from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import Traced
@@ -164,6 +165,14 @@ class Exporter(ABC):
     @abstractmethod
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         """Write the artifact to `path`, which does not exist; return facts of the format."""
+
+
+def in_float32(plan: Plan, traced: Traced) -> Plan:
+    """The plan with all arithmetic in float32, and a note that says what it is otherwise."""
+    policy = policy_of(traced.model)
+    others = " and ".join(sorted(traced.dtypes.intersection(OTHER_FLOATS)))
+    what = f"the model's policy is {policy}" if policy else f"the model casts to {others}"
+    return plan.noted(f"computes in float32; {what}", float32=True)
 
 
 def with_fixed_sizes(plan: Plan, traced: Traced) -> Iterator[Plan]:

@@ -14,9 +14,9 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from xorexport.errors import ExportError
-from xorexport.exporters.base import Calibration, Exporter, ExportOptions, with_fixed_sizes
+from xorexport.exporters.base import Calibration, Exporter, ExportOptions, in_float32, with_fixed_sizes
 from xorexport.exporters.tflite_ops import SUBSTITUTES
-from xorexport.network.policy import policy_of
+from xorexport.network.policy import OTHER_FLOATS, policy_of
 from xorexport.quiet import quiet
 from xorexport.spec import SIGNATURE_KEY, Artifact, Precision, Quantization, Signature, TensorSpec
 from xorexport.tracing.culprits import NEAREST, layers_with
@@ -38,9 +38,12 @@ class TFLiteExporter(Exporter):
         if any(op.startswith("TensorList") for op in traced.op_types):
             plan = replace(plan, stand_ins=(*plan.stand_ins, "rnn"))
         plan = replace(plan, substitutes={op: SUBSTITUTES[op] for op in SUBSTITUTES if op in traced.op_types})
-        if policy := policy_of(traced.model):
-            plan = plan.noted(f"computes in float32; the model's policy is {policy}", float32=True)
-        yield from with_fixed_sizes(plan, traced)
+        if policy_of(traced.model):
+            plan = in_float32(plan, traced)
+        for of_size in with_fixed_sizes(plan, traced):
+            yield of_size
+            if not of_size.float32 and traced.dtypes.intersection(OTHER_FLOATS):
+                yield in_float32(of_size, traced)
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         _check_size(traced)
@@ -174,12 +177,14 @@ def _refusal(traced: Traced, text: str) -> ExportError:
     """What the converter says of the ops at fault, without the places in Python that it adds."""
     missing = re.findall(r"^(?:TF Select|Custom) ops: (.+)$", text, re.MULTILINE)
     ops = [op.strip() for line in missing for op in line.split(",")]
+    # The converter does not always say which.
+    ops = ops or [op for op in NEAREST if op in traced.op_types]
     if ops:
         found = f"ops that have none: {layers_with(traced, ops)}"
     else:
         cause = re.search(r"error: (.+)$", text, re.MULTILINE)
         found = cause.group(1) if cause else next(iter(text.splitlines()), "an error without a message")
-    advice = next((NEAREST[op] for op in ops if op in NEAREST), "replace the layer, or leave tflite out with --format")
+    advice = next((NEAREST[op] for op in ops if op in NEAREST), "replace it, or leave tflite out with --format")
     return ExportError(
         f"tflite export of '{traced.model.name}'",
         expected="a model whose ops all have built-in TFLite counterparts",
