@@ -12,7 +12,7 @@ from sample_models import randomised
 from tensorflow.lite.tools import flatbuffer_utils
 
 from xorexport.bundle import Bundle
-from xorexport.errors import ModelError
+from xorexport.errors import ExportError, ModelError
 from xorexport.network.domains import domains_of as domains_of_inputs
 from xorexport.network.interface import input_specs
 from xorexport.pipeline import ExportRequest, export
@@ -141,6 +141,22 @@ def test_an_op_that_only_the_reference_evaluator_lacks_is_a_loud_skip(tmp_path, 
         "onnx-reference": Outcome.SKIPPED,
     }
     assert report.exit_code == 0
+
+
+def test_a_file_that_the_reference_evaluator_alone_runs_is_refused(tmp_path):
+    x = keras.Input((3,), dtype="int16", name="x")
+    with pytest.raises(ExportError, match=r"expected a file that engines run .* implementation for Max\(") as caught:
+        export(ExportRequest(model=keras.Model(x, ops.maximum(x, 1)), formats=("onnx",)), tmp_path / "bundle")
+    assert caught.value.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_fails_when_it_predicts_is_refused_in_one_line(tmp_path):
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, ops.searchsorted(np.float32([0.0, 1.0]), x), name="m")
+    with pytest.raises(ModelError, match=r"^model 'm': .* found 'm.*/LowerBound': .*; call predict") as caught:
+        export(ExportRequest(model=model), tmp_path / "bundle")
+    assert "\n" not in str(caught.value)
 
 
 def test_height_and_width_may_be_unknown(tmp_path):

@@ -22,6 +22,7 @@ from xorexport.network.loading import classes_known
 from xorexport.network.signature import predict
 from xorexport.progress import Listener
 from xorexport.quantization.budget import excess
+from xorexport.registry import ENGINES
 from xorexport.reports import json as json_report
 from xorexport.request import ExportRequest
 from xorexport.results import BudgetRow, Outcome, ParityReport, ParityRow
@@ -30,7 +31,7 @@ from xorexport.samples import SampleSet
 from xorexport.spec import Artifact, FileDigest, GoldenSet, Manifest, Precision, Refusal
 from xorexport.tracing import noise
 from xorexport.tracing.plans import Plan
-from xorexport.tracing.randomness import check_repeatable, check_rows
+from xorexport.tracing.randomness import check_repeatable, check_rows, computing
 from xorexport.tracing.trace import Traced, trace
 from xorexport.verification import digests
 from xorexport.verification.budgets import budgets_of
@@ -213,7 +214,16 @@ class Draft:
         """Write a format by one plan, and run what was written."""
         traced = self.traced.retraced(plan)
         artifact = exporter.export(traced, options, self.candidate.name, self.root, format_name)
-        return artifact, self._verified(artifact)
+        rows = self._verified(artifact)
+        if _matches(rows) and all(ENGINES[row.engine].reference for row in rows if row.outcome is Outcome.PASS):
+            self._remove(artifact)
+            raise ExportError(
+                f"{format_name} export of '{self.candidate.name}'",
+                expected="a file that engines run which are there to be deployed",
+                found=next(row.reason for row in rows if row.outcome is Outcome.SKIPPED),
+                remedy=f"replace what it names, or leave {format_name} out with --format",
+            )
+        return artifact, rows
 
     def _verified(self, artifact: Artifact) -> tuple[ParityRow, ...]:
         """Run one artifact on every engine."""
@@ -247,13 +257,14 @@ class Draft:
         Raises:
             ModelError: a prediction is not finite, so there is nothing to compare with.
         """
-        outputs = predict(
-            self.candidate.model,
-            self.candidate.interface,
-            self.traced.signature,
-            samples.inputs,
-            batch_size=max(samples.batch_sizes),
-        )
+        with computing(self.candidate.model):
+            outputs = predict(
+                self.candidate.model,
+                self.candidate.interface,
+                self.traced.signature,
+                samples.inputs,
+                batch_size=max(samples.batch_sizes),
+            )
         for name, array in outputs.items():
             if array.ndim == 0 or len(array) % samples.rows:
                 raise ModelError(

@@ -24,6 +24,8 @@ from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import Traced
 
 LARGEST_FILE = 1 << 31
+UNNAMED = ("Case", "Empty", "StatelessCase")
+"""Op types at which the converter gives up without naming them."""
 
 
 class TFLiteExporter(Exporter):
@@ -177,8 +179,7 @@ def _refusal(traced: Traced, text: str) -> ExportError:
     """What the converter says of the ops at fault, without the places in Python that it adds."""
     missing = re.findall(r"^(?:TF Select|Custom) ops: (.+)$", text, re.MULTILINE)
     ops = [op.strip() for line in missing for op in line.split(",")]
-    # The converter does not always say which.
-    ops = ops or [op for op in NEAREST if op in traced.op_types]
+    ops = ops or [op for op in UNNAMED if op in traced.op_types]
     if ops:
         found = f"ops that have none: {layers_with(traced, ops)}"
     else:

@@ -35,11 +35,11 @@ NEAREST: dict[str, str] = {
     **dict.fromkeys(
         ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "FloorDiv", "Invert", "LeftShift", "RightShift"), SMALLER
     ),
+    **dict.fromkeys(("AddV2", "ArgMax", "ArgMin", "Maximum", "Minimum", "Mul", "Sub"), SMALLER),
     **dict.fromkeys(("_SwitchN", "Case", "StatelessCase"), "choose with keras.ops.where, or keras.ops.cond"),
-    **dict.fromkeys(
-        ("CTCGreedyDecoder", "CTCLossV2"), "let the model return what this layer is given, and do it after"
-    ),
+    **dict.fromkeys(("CTCGreedyDecoder", "Empty"), "let the model return what it is given, and do it after"),
     "Bitcast": "compute the numbers with keras.ops.cast and arithmetic",
+    "ImageProjectiveTransformV3": "use fill_mode='constant' or 'nearest', and images of a known size",
     "LookupTableFindV2": "look strings up before the model, and let it begin with their numbers",
     "StringToHashBucketFast": "hash before the model, and let it begin with the bucket's number",
     "TensorListReserve": "write the loop as keras.layers.RNN, or without keras.ops.scan and map",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+import keras
 import numpy as np
+import tensorflow as tf
 
-from xorexport.errors import ModelError
+from xorexport.errors import ModelError, brief
 from xorexport.tracing.culprits import layers_with
 from xorexport.tracing.trace import Traced
 
@@ -84,6 +87,27 @@ def check_rows(traced: Traced, inputs: Mapping[str, np.ndarray], outputs: Mappin
 
 
 def run(traced: Traced, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the trace computes, by canonical name."""
-    outputs = traced.concrete(*(inputs[spec.name] for spec in traced.signature.inputs))
+    """What the trace computes, by canonical name.
+
+    Raises:
+        ModelError: it cannot be computed for these inputs.
+    """
+    with computing(traced.model):
+        outputs = traced.concrete(*(inputs[spec.name] for spec in traced.signature.inputs))
     return {name: np.asarray(outputs[name]) for name in outputs}
+
+
+@contextmanager
+def computing(model: keras.Model) -> Iterator[None]:
+    """Say in one line what TensorFlow says in a hundred about inputs that an op of the model does not take."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = next((line for line in reversed(str(error).splitlines()) if line and "{{node" not in line), "")
+        node = re.search(r"\{\{node ([^}]+)\}\}", str(error))
+        raise ModelError(
+            f"model '{model.name}'",
+            expected="a model that predicts for any number of rows",
+            found=f"'{node.group(1)}': {reason}" if node else brief(error),
+            remedy="call predict on one row and on several to see what fails, or fix the batch with --signature",
+        ) from error
