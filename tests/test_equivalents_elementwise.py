@@ -33,7 +33,7 @@ BELL = row(scales(1e-30, 10), RANDOM.uniform(0, 6, 4000), np.inf)
 QUANTILES = row(UNIT, 1e-38, np.exp(-2), 1 - np.exp(-2), 0.0, 0.5, -0.5, 1.5)
 UNARY = {
     "Acos": (both_signs(UNIT), 5),
-    "Acosh": (row(1 + scales(1.2e-7, 1), scales(1, LARGEST), 1.0, np.inf, 0.5, -3.0), 5),
+    "Acosh": (row(1 + scales(1.2e-7, 1), scales(1, LARGEST), 1.0, np.inf, 0.5, -3.0, -scales(1, LARGEST), -np.inf), 5),
     "Asin": (both_signs(UNIT), 5),
     "Asinh": (both_signs(ALL), 4),
     "Atan": (both_signs(ALL), 0),

@@ -226,9 +226,9 @@ def asinh(inputs: Inputs, attributes: Attributes) -> Any:
 
 
 def acosh(inputs: Inputs, attributes: Attributes) -> Any:
-    """log(x + sqrt((x - 1) (x + 1))), through log1p of x - 1."""
+    """log(x + sqrt(x - 1) sqrt(x + 1)), through log1p of x - 1; under one root, far below 1, it would be a number."""
     t = inputs[0] - 1.0
-    near = log1p([t + tf.sqrt(t * (tf.minimum(t, LARGE) + 2.0))], attributes)
+    near = log1p([t + tf.sqrt(t) * tf.sqrt(tf.minimum(t, LARGE) + 2.0)], attributes)
     return tf.where(t > LARGE, _log_of_twice(inputs[0]), near)
 
 
