@@ -85,6 +85,16 @@ def test_casts_between_layers_are_followed_or_noted_like_policies(dtype, tmp_pat
     assert {tolerance.rtol for tolerance in report.tolerances.values()} == {units}
 
 
+def test_float64_is_float32_in_onnx_where_onnx_runtime_lacks_an_op(tmp_path):
+    x = keras.Input((5, 5, 2), name="x", dtype="float64")
+    model = keras.Model(x, layers.Conv2D(3, 2, dtype="float64", name="y")(x), name="m")
+    report = export(ExportRequest(model=model, formats=("onnx",)), tmp_path / "bundle")
+    assert {(row.engine, row.outcome) for row in report.parity} == {
+        (engine, Outcome.PASS) for engine in ("onnxruntime", "onnxruntime-plain", "onnx-reference")
+    }
+    assert report.notes == {"m.onnx": ("computes in float32; the model's policy is float64",)}
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_an_input_in_half_precision_is_rounded_by_keras_and_noted(dtype, tmp_path):
     x = keras.Input((4,), dtype=dtype, name="x")

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,6 +173,15 @@ def in_float32(plan: Plan, traced: Traced) -> Plan:
     others = " and ".join(sorted(traced.dtypes.intersection(OTHER_FLOATS)))
     what = f"the model's policy is {policy}" if policy else f"the model casts to {others}"
     return plan.noted(f"computes in float32; {what}", float32=True)
+
+
+def or_in_float32(plans: Iterable[Plan], traced: Traced) -> Iterator[Plan]:
+    """Each plan, and behind it the same in float32, where the model has other floats and the plan keeps them."""
+    others = policy_of(traced.model) or traced.dtypes.intersection(OTHER_FLOATS)
+    for plan in plans:
+        yield plan
+        if others and not plan.float32:
+            yield in_float32(plan, traced)
 
 
 def with_fixed_sizes(plan: Plan, traced: Traced) -> Iterator[Plan]:

@@ -13,7 +13,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
 from tf2onnx import constants
 
 from xorexport.errors import ExportError, UsageError
-from xorexport.exporters.base import Calibration, Exporter, ExportOptions, in_float32, with_fixed_sizes
+from xorexport.exporters.base import Calibration, Exporter, ExportOptions, in_float32, or_in_float32, with_fixed_sizes
 from xorexport.exporters.onnx_conversion import convert
 from xorexport.exporters.onnx_external import place_externally, write_externally
 from xorexport.exporters.onnx_names import name_values
@@ -50,7 +50,7 @@ class OnnxExporter(Exporter):
         )
         if traced.dtypes.intersection(HALF) or any(half in policy_of(traced.model) for half in HALF):
             plan = in_float32(plan, traced)
-        yield from with_fixed_sizes(plan, traced)
+        yield from or_in_float32(with_fixed_sizes(plan, traced), traced)
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         opset = choose_opset(options.opset)

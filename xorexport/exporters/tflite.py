@@ -14,9 +14,9 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from xorexport.errors import ExportError
-from xorexport.exporters.base import Calibration, Exporter, ExportOptions, in_float32, with_fixed_sizes
+from xorexport.exporters.base import Calibration, Exporter, ExportOptions, in_float32, or_in_float32, with_fixed_sizes
 from xorexport.exporters.tflite_ops import SUBSTITUTES
-from xorexport.network.policy import OTHER_FLOATS, policy_of
+from xorexport.network.policy import policy_of
 from xorexport.quiet import quiet
 from xorexport.spec import SIGNATURE_KEY, Artifact, Precision, Quantization, Signature, TensorSpec
 from xorexport.tracing.culprits import NEAREST, layers_with
@@ -42,10 +42,7 @@ class TFLiteExporter(Exporter):
         plan = replace(plan, substitutes={op: SUBSTITUTES[op] for op in SUBSTITUTES if op in traced.op_types})
         if policy_of(traced.model):
             plan = in_float32(plan, traced)
-        for of_size in with_fixed_sizes(plan, traced):
-            yield of_size
-            if not of_size.float32 and traced.dtypes.intersection(OTHER_FLOATS):
-                yield in_float32(of_size, traced)
+        yield from or_in_float32(with_fixed_sizes(plan, traced), traced)
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         _check_size(traced)
