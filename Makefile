@@ -33,8 +33,8 @@ export: $(READY) ## train (or load MODEL), check, export and verify, into OUT
 verify: $(READY) ## verify the bundle in OUT on every engine
 	@$(BIN)/xorexport verify $(call quote,$(OUT)) $(ARGS)
 
-test: $(READY) ## run the tests, but the slow ones
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+test: $(READY) ## run the tests, but the slow ones, in two processes
+	@$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(READY) ## run the slow tests (minutes)
 	@$(BIN)/python -m pytest -m slow $(ARGS)

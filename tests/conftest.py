@@ -5,6 +5,10 @@ import shutil
 import pytest
 from support import FORMATS, SAMPLE_MODELS, finish, sample_model, start
 
+from xorexport.garbage import collect_rarely
+
+collect_rarely()
+
 
 @pytest.fixture(autouse=True)
 def engines_in_their_order():

@@ -226,6 +226,33 @@ def test_export_prints_json_alone_and_says_where_nothing_was_written(keras_file,
     assert "ai.onnx 15" in capsys.readouterr().out
 
 
+def test_what_the_users_module_prints_is_no_result(tmp_path, capsys, monkeypatch):
+    (tmp_path / "chatty.py").write_text(
+        "import sample_models\ndef build():\n    print('hello')\n    return sample_models.embedding()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "tests")
+    arguments = ["export", "chatty:build", "-o", str(tmp_path / "bundle"), "--format", "tflite", "--json"]
+    assert run(arguments) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["exit_code"] == 0
+    assert "hello" in shown.err
+
+
+def test_options_that_would_do_nothing_are_refused(xor, keras_file, tmp_path, capsys):
+    target = str(tmp_path / "bundle")
+    for arguments, line in (
+        (["export", str(keras_file), "-o", target, "--format", "tflite", "--opset", "17"], "--opset: expected it"),
+        (
+            ["verify", str(xor), "--format", "onnx", "--engine", "litert-builtin"],
+            "--engine litert-builtin: expected an",
+        ),
+        (["verify", str(xor / "xor.onnx"), "--golden", "g.npz", "--no-digests"], "--no-digests: expected it with a"),
+    ):
+        assert run(arguments) == 2
+        assert line in capsys.readouterr().err
+
+
 def test_export_takes_a_function_from_the_folder_that_one_is_in(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(ROOT / "tests")
     assert run(["export", "sample_models:embedding", "-o", str(tmp_path / "bundle"), "--format", "tflite"]) == 0

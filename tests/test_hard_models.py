@@ -164,7 +164,7 @@ def test_a_file_that_the_reference_evaluator_alone_runs_is_refused(tmp_path):
 def test_a_model_that_fails_when_it_predicts_is_refused_in_one_line(tmp_path):
     x = keras.Input((3,), name="x")
     model = keras.Model(x, ops.searchsorted(np.float32([0.0, 1.0]), x), name="m")
-    with pytest.raises(ModelError, match=r"^model 'm': .* found 'm.*/LowerBound': .*; call predict") as caught:
+    with pytest.raises(ModelError, match=r"^model 'm': .* found .*/LowerBound") as caught:
         export(ExportRequest(model=model), tmp_path / "bundle")
     assert "\n" not in str(caught.value)
 

@@ -137,15 +137,6 @@ def test_a_users_word_has_to_fit_the_model(text):
     assert f"found {text}" in str(caught.value)
 
 
-def test_the_batch_of_a_first_call_is_no_part_of_a_sequential_without_an_input():
-    model = keras.Sequential([layers.Dense(2), layers.Dense(1)])
-    model(np.zeros((7, 3), np.float32))
-    assert described(interface_of(model)) == ["input float32[batch, 3]"]
-    # One that says so itself has its batch.
-    fixed = keras.Sequential([keras.Input(batch_shape=(7, 3), name="x"), layers.Dense(1)])
-    assert described(interface_of(fixed)) == ["x float32[7, 3]"]
-
-
 def test_the_graph_of_layers_is_the_models_own_or_a_sequentials_inner_one():
     model = two_inputs(STRUCTURES["list"])
     assert functional(model) is model

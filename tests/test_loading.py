@@ -39,6 +39,14 @@ def module(tmp_path, monkeypatch):
 # Files.
 
 
+def test_remarks_of_keras_on_how_a_model_was_built_are_not_for_who_loads_it(saved, recwarn):
+    inputs = {"zebra": keras.Input((2,), name="striped")}
+    path = saved(keras.Model(inputs, keras.layers.Dense(2)(inputs["zebra"])))
+    assert "all keys in the dict must match" in str(recwarn.pop(UserWarning).message)
+    load_model(path)
+    assert not [warning for warning in recwarn if warning.category is UserWarning]
+
+
 @pytest.mark.parametrize("name", ["convnet", "two_by_two", "dict_outputs", "embedding"])
 def test_a_saved_model_predicts_as_before(saved, name):
     model = sample_model(name)
@@ -118,6 +126,17 @@ def test_code_in_a_file_is_not_run_unless_it_may(saved, build):
         load_model(path)
     loaded = load_model(path, unsafe=True)
     assert loaded.predict(np.float32([[1, 2]]), verbose=0).shape[0] == 1
+
+
+def test_a_savedmodel_elsewhere_is_not_loaded_with_a_file_unless_it_may(saved, tmp_path):
+    inner = keras.Sequential([keras.Input((2,), name="x"), keras.layers.Dense(3, name="y")])
+    inner.export(str(tmp_path / "inner"), verbose=False)
+    layer = keras.layers.TFSMLayer(str(tmp_path / "inner"), call_endpoint="serve")
+    path = saved(keras.Sequential([keras.Input((2,), name="x"), layer]))
+    with pytest.raises(ModelError, match=r"TFSMLayer, whose SavedModel elsewhere on the disk would run.*--unsafe"):
+        load_model(path)
+    rows = np.float32([[1, 2]])
+    np.testing.assert_array_equal(load_model(path, unsafe=True)(rows), inner(rows))
 
 
 @pytest.mark.parametrize("unsafe", [False, True])

@@ -37,6 +37,15 @@ def old(xor, tmp_path, copy_of):
     assert [path.name for path in tmp_path.iterdir()] == ["xor"]
 
 
+def test_an_error_names_the_file_and_not_what_keras_calls_the_model(tmp_path):
+    path = tmp_path / "net.keras"
+    for change in (nan_weights, logarithm):
+        change().save(path)
+        with pytest.raises(ModelError) as caught:
+            export(ExportRequest(model=str(path), formats=("onnx",), unsafe=True), tmp_path / "bundle")
+        assert str(caught.value).startswith(f"model '{path}'")
+
+
 # What stands in the bundle.
 
 
@@ -230,6 +239,9 @@ def logarithm():
         ({"opset": 99}, UsageError, "--opset"),
         ({"model": lambda: "nowhere.keras"}, ModelError, "nowhere.keras"),
         ({"model": lambda: None, "training": TrainingSettings(max_epochs=3)}, TrainingError, "seed 2"),
+        # Before training, which would fail.
+        ({"model": lambda: None, "training": TrainingSettings(max_epochs=3), "labels": ("a",)}, UsageError, "--labels"),
+        ({"labels": ("a", "b", "c")}, UsageError, "west float32[batch, 2], east float32[batch, 2], found 3: a, b, c"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(old, changes, error, text):

@@ -7,7 +7,7 @@ from support import rewrite_manifest
 
 from xorexport.bundle import Bundle
 from xorexport.errors import BundleError, EngineUnavailableError, MismatchError, UsageError, XorexportError
-from xorexport.prediction import BATCH, Choice, _labels, parse_row, predict, predict_inputs
+from xorexport.prediction import BATCH, Choice, _labels, parse_row, predict, predict_inputs, predict_values
 from xorexport.registry import ENGINES, Engine, Entry
 from xorexport.spec import Decision, TensorSpec
 
@@ -172,6 +172,27 @@ def test_a_softmax_is_labelled_by_its_largest_class(copy_of):
         np.testing.assert_allclose(prediction.outputs["species"], expected[row], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("a", "b", "c", "d", "e"), {"five": "e"}),
+        (("a", "b", "c"), {"three": "b"}),
+        (("no", "yes"), {"one": "yes"}),
+    ],
+)
+def test_labels_are_those_of_the_output_that_has_as_many_classes(labels, expected, tmp_path):
+    from keras import Input, Model, layers
+
+    from xorexport.pipeline import ExportRequest, export
+
+    x = Input((5,), name="x")
+    heads = [layers.Softmax(name="three")(x[:, :3]), layers.Softmax(name="five")(x), layers.Dense(5, name="raw")(x)]
+    one = layers.Activation("sigmoid", name="one")(x[:, 4:])
+    request = ExportRequest(model=Model(x, [*heads, one], name="heads"), labels=labels, formats=("onnx",))
+    assert export(request, tmp_path / "bundle").exit_code == 0
+    assert predict(tmp_path / "bundle", ("0", "2", "1", "0", "4"), "onnxruntime").labels == expected
+
+
 # Many rows.
 
 
@@ -307,7 +328,11 @@ def test_float32_is_chosen_among_several_precisions_unless_another_is_named(copy
     assert predict(folder, ("0", "1"), precision="float16").artifact == "half.onnx"
     with pytest.raises(EngineUnavailableError, match=r"an artifact for litert-builtin in float16"):
         predict(folder, ("0", "1"), "litert-builtin", precision="float16")
+    with pytest.raises(EngineUnavailableError, match=r"choose --precision float16 or float32, or leave it out"):
+        predict(folder, ("0", "1"), precision="int8")
     with pytest.raises(UsageError, match=r"--precision.*did you mean 'float16'"):
         predict(folder, ("0", "1"), precision="flaot16")
     rewrite_manifest(folder, lambda content: content["artifacts"].pop())
-    assert predict(folder, ("0", "1"), "onnxruntime").artifact == "half.onnx"
+    left = predict_values(folder, ("0", "1"), Choice("onnxruntime"))
+    assert (left.artifact, left.notes) == ("half.onnx", ("half.onnx is float16: no float32 file is at hand",))
+    assert predict_values(folder, ("0", "1"), Choice("onnxruntime", "float16")).notes == ()

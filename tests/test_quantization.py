@@ -366,7 +366,7 @@ def test_the_share_says_that_the_default_network_grows(floats, quantized):
     share = tflite_quantizer.quantized_share(source.tflite, quantized("xor", "tflite", "int8", False))
     assert (share.tensors, share.values, share.converted_tensors, share.converted_values) == (4, 65, 4, 65)
     assert share.size_after > share.size_before == len(source.tflite)
-    assert share.remark() == f"{share.size_after} bytes are larger than float32's {share.size_before}"
+    assert share.remark() == f"{share.size_after:,} bytes are larger than float32's {share.size_before:,}"
 
     before, after = (model.SerializeToString() for model in (source.onnx, quantized("xor", "onnx", "int8-dynamic")))
     share = onnx_quantizer.quantized_share(before, after)
@@ -380,7 +380,7 @@ def test_the_share_says_that_nothing_or_little_was_quantised(floats, quantized):
     share = tflite_quantizer.quantized_share(source.tflite, source.tflite)
     assert (share.converted_tensors, share.converted_values) == (0, 0)
     assert share.remark().startswith("nothing was quantised: none of 4 weight tensors")
-    assert f"{len(source.tflite)} bytes are as large as" in share.remark()
+    assert f"{len(source.tflite):,} bytes are as large as" in share.remark()
     raw = source.onnx.SerializeToString()
     assert onnx_quantizer.quantized_share(raw, raw).converted_values == 0
 

@@ -60,6 +60,63 @@ def test_a_model_that_predicts_no_number_is_repeatable():
     check_repeatable(traced, {"x": X})
 
 
+def stateful(layer):
+    x = keras.Input(batch_shape=(5, 4, 3), name="x")
+    return keras.Model(x, layers.Dense(2, name="y")(layer(x)), name="m")
+
+
+@pytest.mark.parametrize(
+    ("layer", "owner"),
+    [
+        (layers.LSTM(2, stateful=True, name="memory"), "memory"),
+        (layers.GRU(2, stateful=True, dropout=0.5, name="memory"), "memory"),
+        (layers.Bidirectional(layers.GRU(2, stateful=True, name="gru"), name="both"), "backward_gru"),
+    ],
+)
+def test_a_layer_that_keeps_a_state_is_refused_by_name_and_has_its_state_again(layer, owner):
+    model = stateful(layer)
+    rows = np.random.default_rng(3).uniform(-1, 1, (5, 4, 3)).astype(np.float32)
+    expected = np.asarray(model(rows))
+    layer.reset_states() if hasattr(layer, "reset_states") else layer.reset_state()
+    with pytest.raises(ModelError, match=f"found layer '{owner}', which keeps 'rnn_state' from .*stateful=False"):
+        check_repeatable(trace(model), {"x": rows})
+    np.testing.assert_array_equal(model(rows), expected)
+
+
+class Counts(layers.Layer):
+    """Counts its calls, and takes the number as it is."""
+
+    def build(self, shape):
+        self.calls = self.add_weight(shape=(), trainable=False, name="calls")
+
+    def call(self, x):
+        self.calls.assign(self.calls + 1.0)
+        return x + 0.0 * self.calls
+
+
+def test_a_variable_that_changes_is_put_back():
+    layer = Counts(name="counter")
+    traced = trace(model_of(layer, layers.Dense(2)))
+    layer.calls.assign(40.0)
+    with pytest.raises(ModelError, match="found layer 'counter', which keeps 'calls'"):
+        check_repeatable(traced, {"x": X})
+    assert layer.calls.numpy() == 40
+
+
+def test_a_model_that_fails_on_the_rows_says_so_without_a_stack():
+    class PerBatch(layers.Layer):
+        def build(self, shape):
+            self.rows = self.add_weight(shape=(4, 3))
+
+        def call(self, x):
+            return x + self.rows
+
+    expected = r"model 'm': .*InvalidArgumentError: Incompatible shapes: .*\[4,3\].*; give the sizes .* --signature"
+    with pytest.raises(ModelError, match=expected) as caught:
+        run(trace(model_of(PerBatch())), {"x": X})
+    assert "File" not in str(caught.value)
+
+
 def test_a_trace_is_run_by_names_in_any_order():
     b, a = keras.Input((3,), name="b"), keras.Input((3,), name="a")
     model = keras.Model([b, a], {"y": layers.Subtract()([b, a]), "first": b * 1.0})

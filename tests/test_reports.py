@@ -8,7 +8,7 @@ from rich.console import Console
 from xorexport.reports import contents, text
 from xorexport.reports.json import render
 from xorexport.results import Comparison, DigestRow, EquivalenceRow, Outcome, ParityReport, ParityRow
-from xorexport.spec import Precision
+from xorexport.spec import Budget, Precision, Quantization, Refusal
 from xorexport.verification.verify import Selection, verify_folder
 
 
@@ -63,6 +63,12 @@ def test_a_reason_is_given_once_for_each_engine():
 )
 def test_the_verdict_is_the_exit_codes(rows, verdict):
     assert verdict in printed(report(*rows)).splitlines()[-1]
+
+
+def test_the_verdict_says_whether_what_was_written_matches_where_something_was_refused():
+    refused = (Refusal(format="tflite", precision=Precision.FLOAT32, reason="no strings"),)
+    assert "1 PASS, 1 refused: everything matches but for what was refused" in printed(report(row(), refused=refused))
+    assert "1 refused: not verified" in printed(report(row(Outcome.ERROR), refused=refused))
 
 
 def test_the_verdict_counts_rows_of_every_kind():
@@ -121,6 +127,45 @@ def test_the_contents_of_a_bundle_are_shown(xor):
     for part in ("xor, manifest version 2", "x float32[batch, 2]", "MatMul x2", "FULLY_CONNECTED x2", "Dense x2"):
         assert part in shown
     assert f"onnx, {(xor / 'xor.onnx').stat().st_size:,} bytes" in shown
+
+
+def test_what_only_the_manifest_knows_is_shown_with_the_contents(xor):
+    import msgspec
+
+    from xorexport.inspection import inspect
+
+    change, inspection = msgspec.structs.replace, inspect(xor)
+    manifest = inspection.manifest
+    (tflite,) = (artifact for artifact in manifest.artifacts if artifact.format == "tflite")
+    (x,) = tflite.signature.inputs
+    integer = change(x, quantization=Quantization(scale=0.5, zero_point=-3))
+    budget = Budget(output="y", rows=20, max_abs=0.0412, mean_abs=0.01, snr_db=34.71, flips=2, limit=0.06)
+    tflite = change(
+        tflite,
+        signature=change(tflite.signature, inputs=(integer,)),
+        budget=(budget,),
+        notes=("the batch is fixed at 1",),
+    )
+    manifest = change(
+        manifest,
+        model=change(manifest.model, policy="mixed_float16", preprocessing="divide by 255"),
+        artifacts=(tflite,),
+        refused=(Refusal(format="onnx", precision=Precision.INT8, reason="no samples"),),
+    )
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    contents.render(change(inspection, manifest=manifest), console)
+    lines = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    for line in (
+        "policy mixed_float16",
+        "preprocessing divide by 255",
+        "decisions y by threshold",
+        "tolerance y 1e-05 + 1e-05 times its value",
+        "no onnx int8 no samples",
+        "integers x = 0.5 * (integer - -3)",
+        "budget y off by 0.041 at most, 34.7 dB, 2 of 20 decisions flip",
+        "note the batch is fixed at 1",
+    ):
+        assert line in lines
 
 
 def test_a_real_report_fits_its_table(xor):

@@ -89,10 +89,9 @@ def test_pixels_fill_their_range():
     assert 254 < pixels.max() <= 255
 
 
-@pytest.mark.parametrize("dtype", ["string", "complex64"])
-def test_inputs_that_cannot_be_drawn_are_refused_by_name(dtype):
-    with pytest.raises(ModelError, match=rf"input 'text'.*found dtype {dtype}"):
-        draw([spec("text", dtype)], {}, 4, 0)
+def test_inputs_that_cannot_be_drawn_are_refused_by_name():
+    with pytest.raises(ModelError, match=r"input 'wave'.*found dtype complex64"):
+        draw([spec("wave", "complex64")], {}, 4, 0)
 
 
 # A user's own rows.

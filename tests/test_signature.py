@@ -178,3 +178,21 @@ def test_a_layer_that_is_only_an_activation_decides_too():
 def test_dict_outputs_decide_under_their_keys():
     model = sample_model("dict_outputs")
     assert decisions_of(model, trace(model).signature) == {"score": Decision.THRESHOLD}
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "expected"),
+    [
+        ((None, 3), 3, True),
+        ((None, 3), 2, False),
+        ((None, 64, 64, 3), 3, True),
+        ((None, 1), 2, True),
+        ((None, 1), 1, False),
+        ((None,), 2, True),
+        ((None, None), 2, False),
+        ((3,), 3, False),
+        ((None, 2, 1), 2, False),
+    ],
+)
+def test_an_output_chooses_among_as_many_classes_as_it_has_numbers(shape, classes, expected):
+    assert TensorSpec(name="y", dtype="float32", shape=shape).chooses_among(classes) is expected

@@ -234,15 +234,26 @@ def test_loose_shapes_in_onnx_files_are_no_mismatch(tmp_path, reference, inputs,
     assert verify_file(tmp_path / "net.onnx", reference({"x": x, "y": x @ WEIGHT.T})).exit_code == 1
 
 
+def test_strings_are_compared_as_they_are(tmp_path, reference):
+    text = onnx.TensorProto.STRING
+    identity = onnx.helper.make_node("Identity", ["x"], ["y"])
+    onnx.save(onnx_model([value("x", ["n"], text)], [value("y", ["n"], text)], nodes=[identity]), tmp_path / "net.onnx")
+    words = np.array(["red", "größer"])
+    good = verify_file(tmp_path / "net.onnx", reference({"x": words, "y": words}))
+    bad = verify_file(tmp_path / "net.onnx", reference({"x": words, "y": np.array(["red", "green"])}))
+    assert (good.exit_code, bad.exit_code) == (0, 1)
+    assert "at [1] expected 'green' +- 0, found 'größer'" in bad.parity[0].reason
+
+
 def test_what_is_no_tensor_or_no_number_is_refused(tmp_path, reference):
-    strings = onnx_model(
-        [value("x", [1], onnx.TensorProto.STRING)],
-        [value("y", [1], onnx.TensorProto.STRING)],
+    waves = onnx_model(
+        [value("x", [1], onnx.TensorProto.COMPLEX64)],
+        [value("y", [1], onnx.TensorProto.COMPLEX64)],
         nodes=[onnx.helper.make_node("Identity", ["x"], ["y"])],
     )
     sequence = onnx.helper.make_tensor_sequence_value_info("y", onnx.TensorProto.FLOAT, None)
     sequences = onnx_model([value("x", [1, 2])], [sequence], nodes=[onnx.helper.make_node("SequenceAt", ["x"], ["y"])])
-    for model, found in ((strings, "found object"), (sequences, "found sequence")):
+    for model, found in ((waves, "found complex64"), (sequences, "found sequence")):
         onnx.save(model, tmp_path / "net.onnx")
         with pytest.raises(ModelError, match=found):
             verify_file(tmp_path / "net.onnx", reference({"x": np.float32([1])}))
@@ -393,7 +404,7 @@ def test_tflite_and_onnx_files_are_verified_without_tensorflow(foreign):
 
 
 def test_a_required_engine_of_another_format_is_refused(foreign):
-    with pytest.raises(UsageError, match="with onnx, tflite"):
+    with pytest.raises(UsageError, match="expected artifacts of format onnx, found tflite"):
         verify_file(foreign / "bare.tflite", foreign / "bare.npz", Selection(required=("onnxruntime",)))
     report = verify_file(foreign / "bare.tflite", foreign / "bare.npz", Selection(engines=("litert-builtin",)))
     assert outcomes(report, "litert-builtin") == [Outcome.PASS] * 2

@@ -154,7 +154,7 @@ def my_layers(tmp_path, monkeypatch):
     name = f"my_layers_{tmp_path.name}".replace("-", "_")
     (tmp_path / f"{name}.py").write_text(MY_LAYERS)
     monkeypatch.chdir(tmp_path)
-    from xorexport.network.sources.custom import import_module
+    from xorexport.importing import import_module
 
     return name, vars(import_module(name))
 
@@ -184,7 +184,8 @@ def test_what_is_imported_is_known_only_meanwhile(my_layers, saved):
 
 
 def test_a_module_hides_nothing_of_keras(tmp_path, monkeypatch):
-    from xorexport.network.sources.custom import import_module, own
+    from xorexport.importing import import_module
+    from xorexport.network.sources.custom import own
 
     code = "from keras.layers import Dense\nfrom numpy import tanh\nimport keras\nclass Own(keras.Layer): pass\n"
     (tmp_path / "hiding.py").write_text(code)

@@ -6,19 +6,17 @@ import gc
 import os
 import sys
 
-ALLOCATIONS = 200_000
+from xorexport.garbage import collect_rarely
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    # TensorFlow's import makes half a million objects, none of them garbage; at the default of 700 allocations
-    # looking for it takes a third of the time. What is left at the end, the system frees.
-    gc.set_threshold(ALLOCATIONS, 10, 10)
+    collect_rarely()
     prepare_streams()
     from xorexport.cli import run
 
     code = run(sys.argv[1:])
-    gc.freeze()
+    gc.freeze()  # what is left, the system frees
     sys.exit(code)
 
 

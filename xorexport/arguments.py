@@ -86,7 +86,9 @@ def _command(commands: Any, name: str, summary: str, examples: str) -> Parser:
     return command
 
 
-def _imports(command: Parser) -> None:
+def _code(command: Parser) -> None:
+    """Whether, and where from, code of others may run."""
+    command.add_argument("--unsafe", action="store_true", help="run code that a model's file holds")
     command.add_argument(
         "--import",
         dest="imports",
@@ -147,13 +149,15 @@ def _export(commands: Any) -> None:
     command.add_argument(
         "--samples",
         metavar="SOURCE",
-        help="inputs to check on and to calibrate with: .npz, .csv, .parquet, a folder of images, module:function",
+        help="rows to check on, and to calibrate with: whatever `xorexport predict --input` reads",
     )
     command.add_argument("--integer-ends", action="store_true", help="let int8 and int16x8 TFLite files take integers")
     command.add_argument("--max-error", type=float, metavar="E", help="fail if a quantised file is further off")
     command.add_argument("--max-flips", type=int, metavar="N", help="fail if quantising flips more decisions")
     command.add_argument(
-        "--keep-going", action="store_true", help="leave out formats that cannot be written, and end with 2"
+        "--keep-going",
+        action="store_true",
+        help="write the rest where a format is refused (exit code 2) or wrong (1)",
     )
     command.add_argument(
         "--signature",
@@ -172,8 +176,7 @@ def _export(commands: Any) -> None:
     command.add_argument("--labels", nargs="+", default=[], metavar="NAME", help="names of the classes, by number")
     command.add_argument("--preprocessing", default="", metavar="TEXT", help="what makes an input of raw data")
     command.add_argument("--postprocessing", default="", metavar="TEXT", help="what makes an answer of an output")
-    command.add_argument("--unsafe", action="store_true", help="load a .keras file that holds Python code, and run it")
-    _imports(command)
+    _code(command)
     command.add_argument(
         "--samples-seed", type=int, default=0, metavar="N", help="of the inputs to check on (default: 0)"
     )
@@ -221,8 +224,7 @@ def _verify(commands: Any) -> None:
     )
     command.add_argument("--rtol", type=float, help="with --golden: relative tolerance (default: 1e-5)")
     command.add_argument("--atol", type=float, help="with --golden: absolute tolerance (default: 1e-5)")
-    command.add_argument("--unsafe", action="store_true", help="run Python code that a .keras file holds")
-    _imports(command)
+    _code(command)
     command.add_argument("--report", type=Path, metavar="PATH", help="write the report as JSON as well")
 
 
@@ -236,8 +238,7 @@ def _compare(commands: Any) -> None:
     command.add_argument("first", metavar="A", help="a model's file or folder, or package.module:function")
     command.add_argument("second", metavar="B", help="a model's file or folder, or package.module:function")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="of the random batches (default: 0)")
-    command.add_argument("--unsafe", action="store_true", help="load .keras files that hold Python code, and run it")
-    _imports(command)
+    _code(command)
 
 
 def _inspect(commands: Any) -> None:
@@ -279,5 +280,4 @@ def _predict(commands: Any) -> None:
         help="of the artifact, where a format has several, for example int8 (default: float32)",
     )
     command.add_argument("--no-digests", action="store_true", help="use a file even if it changed")
-    command.add_argument("--unsafe", action="store_true", help="run Python code that a .keras file holds")
-    _imports(command)
+    _code(command)

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from xorexport import consistency
+from xorexport.dtypes import STRING, name_of, numpy_dtype
 from xorexport.errors import BundleError
 from xorexport.spec import FileDigest, GoldenSet, Manifest, TensorData
 
@@ -21,7 +22,7 @@ MANIFEST = "manifest.json"
 REPORT = "report.json"
 MANIFEST_VERSION: Literal[2] = 2
 INLINE_LIMIT = 64
-"""Tensors of up to this many elements stand in the manifest itself."""
+"""Tensors of up to this many elements stand in the manifest itself; strings always do."""
 
 _SEAL = re.compile(rb'"seal": "([0-9a-f]{64})"')
 _CHUNK = 1 << 20
@@ -57,10 +58,17 @@ class Bundle:
         return {name: self._array(name, data) for name, data in tensors.items()}
 
     def _array(self, name: str, data: TensorData) -> np.ndarray:
-        dtype = np.dtype(data.dtype).newbyteorder("<")
         if data.file is None:
-            return np.array(data.values, dtype=data.dtype).reshape(data.shape)
+            return np.array(data.values, dtype=numpy_dtype(data.dtype)).reshape(data.shape)
         path = self.root / data.file
+        if data.dtype == STRING:
+            raise BundleError(
+                str(path),
+                expected=f"strings for '{name}' in the manifest itself",
+                found="a file",
+                remedy="export the bundle again; xorexport does not write such a manifest",
+            )
+        dtype = np.dtype(data.dtype).newbyteorder("<")
         expected = dtype.itemsize * math.prod(data.shape)
         try:
             raw = path.read_bytes()
@@ -183,7 +191,7 @@ def sha256(path: Path) -> str:
 
 
 def record_golden(root: Path, golden: GoldenSet, arrays: Mapping[str, Mapping[str, np.ndarray]]) -> GoldenSet:
-    """Fill a golden set with arrays: small ones inline, large ones in raw little-endian files below `golden/`.
+    """Fill a golden set with arrays: small ones and strings inline, others in raw little-endian files in `golden/`.
 
     Args:
         golden: without tensors.
@@ -197,8 +205,8 @@ def record_golden(root: Path, golden: GoldenSet, arrays: Mapping[str, Mapping[st
 
 
 def _record(root: Path, file: str, array: np.ndarray) -> TensorData:
-    dtype = array.dtype.name
-    if array.size <= INLINE_LIMIT:
+    dtype = name_of(array.dtype)
+    if array.size <= INLINE_LIMIT or dtype == STRING:
         return TensorData(dtype=dtype, shape=array.shape, values=tuple(_shortest(array)))
     path = root / file
     path.parent.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ def export(options: argparse.Namespace) -> int:
     from xorexport.pipeline import export as export_model
 
     request = _request(options, options.model[0] if options.model else None)
-    with _listener(options.json) as listener:
+    with _listener(options.json) as listener, _results_alone():
         report = export_model(request, options.output, listener)
     _print_report(report, options.json)
     if not options.json:
@@ -111,8 +112,15 @@ def verify(options: argparse.Namespace) -> int:
         imports=tuple(options.imports),
     )
     tolerance = _tolerance(options.rtol, options.atol)
-    with _listener(options.json) as listener:
+    with _listener(options.json) as listener, _results_alone():
         if options.golden is not None:
+            if options.no_digests:
+                raise UsageError(
+                    "--no-digests",
+                    expected="it with a bundle alone",
+                    found="a single file, which has none",
+                    remedy="leave it out",
+                )
             report = verify_file(options.bundle, options.golden, selection, tolerance or DEFAULT, listener.working)
         elif tolerance is None:
             check_no_single_file(options.bundle)
@@ -133,13 +141,17 @@ def verify(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """`xorexport compare`."""
     from xorexport.network.equivalence import compare as compare_models
+    from xorexport.network.first_call import with_free_batch
     from xorexport.network.loading import load_model
     from xorexport.results import Outcome
 
-    first, second = (
-        load_model(source, options.unsafe, tuple(options.imports)) for source in (options.first, options.second)
-    )
-    rows = compare_models(first, second, seed=options.seed)
+    with _results_alone():
+        # As an export takes them, so that its .keras file can be compared with what it was made from.
+        first, second = (
+            with_free_batch(load_model(source, options.unsafe, tuple(options.imports)))[0]
+            for source in (options.first, options.second)
+        )
+        rows = compare_models(first, second, seed=options.seed)
     outcomes = {row.outcome for row in rows}
     decided = Outcome.PASS in outcomes and Outcome.ERROR not in outcomes
     code = EXIT_MISMATCH if Outcome.FAIL in outcomes else EXIT_OK if decided else EXIT_TROUBLE
@@ -180,10 +192,11 @@ def predict(options: argparse.Namespace) -> int:
     choice = prediction.Choice(
         options.engine, options.precision, not options.no_digests, options.unsafe, tuple(options.imports)
     )
-    if options.input is None:
-        predictions = prediction.predict_values(options.bundle, options.values, choice)
-    else:
-        predictions = prediction.predict_inputs(options.bundle, options.input, choice)
+    with _results_alone():
+        if options.input is None:
+            predictions = prediction.predict_values(options.bundle, options.values, choice)
+        else:
+            predictions = prediction.predict_inputs(options.bundle, options.input, choice)
     if options.output:
         shown.write(predictions, options.output)
     _print_predictions(predictions, options)
@@ -260,6 +273,11 @@ def _listener(silent: bool) -> Any:
     from xorexport.reports.progress import Silent, Terminal
 
     return Silent() if silent else Terminal()
+
+
+def _results_alone() -> AbstractContextManager[Any]:
+    """Send what the user's own modules print to standard error, since standard output is for results."""
+    return redirect_stdout(sys.stderr)
 
 
 def _console() -> Console:

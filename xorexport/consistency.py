@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
+from xorexport.dtypes import STRING, known, numpy_dtype
 from xorexport.registry import FORMATS
 from xorexport.spec import Artifact, GoldenSet, Manifest, Precision, Signature, TensorData, TensorSpec
-
-DTYPE_KINDS = "fiub"
-"""Floats, integers, unsigned integers, truth values."""
 
 
 def problems(manifest: Manifest) -> Iterator[str]:
@@ -43,7 +39,7 @@ def _signature(signature: Signature) -> Iterator[str]:
         if not specs:
             yield f"no {side}s"
         for spec in specs:
-            if not _known(spec.dtype):
+            if not known(spec.dtype):
                 yield f"{side} '{spec.name}' of dtype '{spec.dtype}'"
     names = [spec.name for spec in (*signature.inputs, *signature.outputs)]
     if len(set(names)) != len(names):
@@ -91,9 +87,9 @@ def _stands_for(spec: TensorSpec, wanted: TensorSpec) -> bool:
     """Whether a tensor can take or return what the model's does."""
     if spec.dtype == wanted.dtype:
         return spec.quantization == wanted.quantization
-    if not (_known(spec.dtype) and _known(wanted.dtype)) or np.dtype(wanted.dtype).kind != "f":
+    if not (known(spec.dtype) and known(wanted.dtype)) or numpy_dtype(wanted.dtype).kind != "f":
         return False
-    kind = np.dtype(spec.dtype).kind
+    kind = numpy_dtype(spec.dtype).kind
     return kind == "f" or (kind in "iu" and spec.quantization is not None)
 
 
@@ -127,10 +123,5 @@ def _tensors(
             yield f"{side} '{spec.name}' with {len(data.values)} values for shape {list(data.shape)}"
         if data.file is not None and data.file not in listed:
             yield f"the file '{data.file}', which has no digest"
-
-
-def _known(dtype: str) -> bool:
-    try:
-        return np.dtype(dtype).kind in DTYPE_KINDS and np.dtype(dtype).name == dtype
-    except TypeError:
-        return False
+        if any(isinstance(value, str) != (spec.dtype == STRING) for value in data.values or ()):
+            yield f"{side} '{spec.name}' of dtype '{spec.dtype}' with other values"

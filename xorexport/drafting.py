@@ -12,12 +12,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from xorexport import bundle
+from xorexport import bundle, facts
+from xorexport.candidates import Candidate
 from xorexport.ends import to_artifact
 from xorexport.errors import ExportError, ModelError, XorexportError
 from xorexport.exporters.base import Calibration, Exporter, ExportOptions
-from xorexport.network import facts
-from xorexport.network.candidates import Candidate
 from xorexport.network.loading import classes_known
 from xorexport.network.signature import predict
 from xorexport.progress import Listener
@@ -31,7 +30,7 @@ from xorexport.samples import SampleSet
 from xorexport.spec import Artifact, FileDigest, GoldenSet, Manifest, Precision, Refusal
 from xorexport.tracing import noise
 from xorexport.tracing.plans import Plan
-from xorexport.tracing.randomness import check_repeatable, check_rows, computing
+from xorexport.tracing.randomness import check_repeatable, check_rows
 from xorexport.tracing.trace import Traced, trace
 from xorexport.verification import digests
 from xorexport.verification.budgets import budgets_of
@@ -146,7 +145,6 @@ class Draft:
         """Write an artifact again in another precision, measure what that costs, and run it on every engine."""
         calibration = Calibration(self._calibration_batches(artifact), self.request.integer_ends)
         quantized = exporter.quantized(artifact, precision, calibration, self.root)
-        remark = "; ".join(quantized.notes[len(artifact.notes) :])
         try:
             budget = budgets_of(self._bundle(quantized), quantized, Selection())
         except XorexportError as error:
@@ -156,9 +154,7 @@ class Draft:
         reasons = [excess(of_output, self.request.max_error, self.request.max_flips) for of_output in budget]
         for of_output, reason in zip(budget, reasons, strict=True):
             outcome = Outcome.FAIL if reason else Outcome.PASS
-            self.budgets.append(
-                BudgetRow(artifact=quantized.path, outcome=outcome, budget=of_output, reason=reason, remark=remark)
-            )
+            self.budgets.append(BudgetRow(artifact=quantized.path, outcome=outcome, budget=of_output, reason=reason))
         self._tell(quantized)
         self._kept(quantized, self._verified(quantized), "; ".join(filter(None, reasons)))
 
@@ -220,7 +216,7 @@ class Draft:
             raise ExportError(
                 f"{format_name} export of '{self.candidate.name}'",
                 expected="a file that engines run which are there to be deployed",
-                found=next(row.reason for row in rows if row.outcome is Outcome.SKIPPED),
+                found=next((row.reason for row in rows if row.outcome is Outcome.SKIPPED), "none that could be tried"),
                 remedy=f"replace what it names, or leave {format_name} out with --format",
             )
         return artifact, rows
@@ -257,14 +253,13 @@ class Draft:
         Raises:
             ModelError: a prediction is not finite, so there is nothing to compare with.
         """
-        with computing(self.candidate.model):
-            outputs = predict(
-                self.candidate.model,
-                self.candidate.interface,
-                self.traced.signature,
-                samples.inputs,
-                batch_size=max(samples.batch_sizes),
-            )
+        outputs = predict(
+            self.candidate.model,
+            self.candidate.interface,
+            self.traced.signature,
+            samples.inputs,
+            batch_size=max(samples.batch_sizes),
+        )
         for name, array in outputs.items():
             if array.ndim == 0 or len(array) % samples.rows:
                 raise ModelError(

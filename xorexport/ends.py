@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from xorexport.dtypes import numpy_dtype
 from xorexport.errors import UsageError
 from xorexport.spec import Quantization, TensorSpec
 
@@ -44,7 +45,7 @@ def _taken(array: np.ndarray, spec: TensorSpec) -> np.ndarray:
     """One input; a file may take float32 in place of the model's float64."""
     if spec.quantization:
         return _quantized(array, spec, spec.quantization)
-    both = array.dtype.kind == np.dtype(spec.dtype).kind == "f"
+    both = array.dtype.kind == numpy_dtype(spec.dtype).kind == "f"
     with np.errstate(over="ignore"):
         converted: np.ndarray = array.astype(spec.dtype, copy=False) if both else array
     return converted

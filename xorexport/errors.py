@@ -39,10 +39,17 @@ class XorexportError(Exception):
         return " ".join(line.split())
 
 
+TRACE = re.compile(
+    r"Graph execution error: |Detected at node \S+ defined at \(most recent call last\): "
+    r'(File "[^"]*", line \d+, in \S+ )*'
+)
+"""What TensorFlow puts before its message: where in Python the op was made, file by file."""
+
+
 def brief(error: BaseException, limit: int = 300) -> str:
-    """Somebody else's error in one line: its type and its message, without colours and line ends."""
+    """Somebody else's error in one line: its type and its message, without colours, line ends and stacks."""
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
-    return f"{type(error).__name__}: {text}"[:limit]
+    return f"{type(error).__name__}: {TRACE.sub('', text)}"[:limit]
 
 
 class UsageError(XorexportError):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from xorexport.candidates import default_network, given_model
 from xorexport.drafting import Draft
 from xorexport.errors import UsageError
 from xorexport.exporters.base import Exporter, ExportOptions
 from xorexport.network import weights
-from xorexport.network.candidates import default_network, given_model
-from xorexport.network.loading import classes_of, writable
+from xorexport.network.loading import about, classes_of, writable
 from xorexport.progress import Listener
 from xorexport.publishing import staged
 from xorexport.registry import FORMATS, load
@@ -29,12 +29,16 @@ class _RejectedError(Exception):
         self.report = report
 
 
-def _check_precisions(request: ExportRequest, exporters: Mapping[str, Exporter]) -> None:
-    """Refuse a precision that none of the formats has.
+def _check_options(request: ExportRequest, exporters: Mapping[str, Exporter]) -> None:
+    """Refuse what none of the formats has: an opset, or a precision.
 
     Raises:
-        UsageError: it names those that have.
+        UsageError: it names the option, and formats that have it.
     """
+    if request.opset is not None and not any(exporter.opsets for exporter in exporters.values()):
+        raise UsageError(
+            "--opset", expected="it together with --format onnx", found=", ".join(exporters), remedy="leave it out"
+        )
     known = {Precision.FLOAT32, *(precision for exporter in exporters.values() for precision in exporter.precisions)}
     for precision in request.precisions:
         if precision not in known:
@@ -64,7 +68,7 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
     for note in notes:
         listener.step(f"note: {note}")
     exporters = {name: load(FORMATS[name].exporter, f"format {name}") for name in formats}
-    _check_precisions(request, exporters)
+    _check_options(request, exporters)
     for exporter in exporters.values():
         exporter.check(ExportOptions(opset=request.opset))
     try:
@@ -72,8 +76,9 @@ def export(request: ExportRequest, destination: Path, listener: Listener | None 
         with classes_of(request.imports), staged(destination) as root:
             prepare = default_network if request.model is None else given_model
             candidate = prepare(request, listener)
-            weights.check_usable(candidate.model)
-            report = Draft(request, candidate, root, listener).written(exporters)
+            with about(candidate.model, request.model):
+                weights.check_usable(candidate.model)
+                report = Draft(request, candidate, root, listener).written(exporters)
             if report.exit_code and not (request.keep_going and report.passed):
                 raise _RejectedError(report)
     except _RejectedError as rejected:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from xorexport.bundle import Bundle, check_consistent
+from xorexport.dtypes import numpy_dtype
 from xorexport.ends import from_artifact, to_artifact
 from xorexport.errors import EngineUnavailableError, UsageError
 from xorexport.inputs.base import Inputs
 from xorexport.inputs.reading import read_inputs
-from xorexport.inputs.values import cast, kind_of_number, number
+from xorexport.inputs.values import cast, kind_of, parsed
 from xorexport.registry import ENGINES, check_names, load
 from xorexport.runtimes.base import Runtime
 from xorexport.runtimes.batching import run_rows
@@ -79,7 +80,7 @@ class Prediction(Struct, frozen=True):
 
     engine: str
     artifact: str
-    outputs: dict[str, list[float | int | bool]]
+    outputs: dict[str, list[float | int | bool | str]]
     labels: dict[str, str]
 
 
@@ -150,21 +151,22 @@ def parse_row(specs: Sequence[TensorSpec], values: Sequence[str]) -> dict[str, n
     for spec in specs:
         part = values[start : start + spec.row_size()]
         shape = (1, *(1 if size is None else size for size in spec.shape[1:]))
-        wide = "float64" if np.dtype(spec.dtype).kind == "f" else spec.dtype
-        numbers = np.array([_number(value, spec) for value in part], dtype=wide).reshape(shape)
+        own = numpy_dtype(spec.dtype)
+        wide = np.dtype(np.float64) if own.kind == "f" else own
+        numbers = np.array([_value(value, spec) for value in part], dtype=wide).reshape(shape)
         row[spec.name] = cast(numbers, spec.dtype, f"values of '{spec.name}'")
         start += spec.row_size()
     return row
 
 
-def _number(text: str, spec: TensorSpec) -> float | int:
-    """A number as the input's dtype can hold it."""
+def _value(text: str, spec: TensorSpec) -> float | int | str:
+    """A value as the input's dtype can hold it."""
     try:
-        return number(text, spec.dtype)
+        return parsed(text, spec.dtype)
     except ValueError as error:
         raise UsageError(
             f"values of '{spec.name}'",
-            expected=kind_of_number(spec.dtype),
+            expected=kind_of(spec.dtype),
             found=f"'{text}'",
             remedy="write them as 0 or 1.5",
         ) from error
@@ -187,12 +189,12 @@ def _run(bundle: Bundle, inputs: Inputs, choice: Choice) -> Predictions:
             if choice.engine:
                 raise
             continue
-        return _predictions(name, artifact, bundle.manifest, inputs, outputs)
+        return _predictions(name, artifact, bundle.manifest, inputs, outputs, choice)
     raise EngineUnavailableError(
         str(bundle.root),
         expected=_wanted(choice),
         found=", ".join(artifact.path for artifact in bundle.manifest.artifacts) or "no artifacts",
-        remedy="choose another --engine, or install one: pip install xorexport",
+        remedy=_remedy(bundle.manifest, choice),
     )
 
 
@@ -264,20 +266,36 @@ def _wanted(choice: Choice) -> str:
     return f"an artifact{precision} that an installed engine runs"
 
 
+def _remedy(manifest: Manifest, choice: Choice) -> str:
+    held = sorted({artifact.precision for artifact in manifest.artifacts})
+    if choice.precision is not None and choice.precision not in held:
+        return f"choose --precision {' or '.join(held)}, or leave it out"
+    return "choose another --engine, or install one: pip install xorexport"
+
+
 def _predictions(
-    engine: str, artifact: Artifact, manifest: Manifest, inputs: Inputs, outputs: dict[str, np.ndarray]
+    engine: str,
+    artifact: Artifact,
+    manifest: Manifest,
+    inputs: Inputs,
+    outputs: dict[str, np.ndarray],
+    choice: Choice,
 ) -> Predictions:
+    names, decisions = manifest.model.labels, manifest.model.decisions
     labels = {
-        name: _labels(outputs[name], decision, manifest.model.labels)
-        for name, decision in manifest.model.decisions.items()
+        spec.name: _labels(outputs[spec.name], decisions[spec.name], names)
+        for spec in manifest.signature.outputs
+        if spec.name in decisions and spec.chooses_among(len(names))
     }
+    unasked = choice.precision is None and artifact.precision is not Precision.FLOAT32
+    notes = [f"{artifact.path} is {artifact.precision}: no float32 file is at hand"] if unasked else []
     return Predictions(
         engine=engine,
         artifact=artifact.path,
         outputs=outputs,
         labels={name: chosen for name, chosen in labels.items() if any(chosen)},
         rows=inputs.rows,
-        notes=inputs.notes,
+        notes=(*inputs.notes, *notes),
         names=inputs.names,
     )
 

@@ -88,6 +88,20 @@ class ExportRequest:
             if not 0 <= value < math.inf:
                 raise UsageError(f"--{name}", expected="0 or more", found=f"{value}", remedy="1e-5 is the default")
 
+    def check_labels(self, outputs: Sequence[TensorSpec]) -> None:
+        """Refuse labels that are the classes of no output.
+
+        Raises:
+            UsageError: it names the outputs.
+        """
+        if self.labels and not any(spec.chooses_among(len(self.labels)) for spec in outputs):
+            raise UsageError(
+                "--labels",
+                expected=f"a name for each class of an output: {', '.join(spec.describe() for spec in outputs)}",
+                found=f"{len(self.labels)}: {', '.join(self.labels)}",
+                remedy="name the classes by number, from 0: as many as the last dimension, or two for a single number",
+            )
+
     def _check_quantising(self) -> None:
         """Refuse limits that cannot be meant, and options that would have no effect."""
         for option, limit in (("--max-error", self.max_error), ("--max-flips", self.max_flips)):

@@ -96,14 +96,12 @@ class BudgetRow(Struct, frozen=True):
     Attributes:
         outcome: FAIL where it is more than the user allowed.
         reason: which limit it exceeds, or empty.
-        remark: why quantising was pointless, or empty.
     """
 
     artifact: str
     outcome: Outcome
     budget: Budget
     reason: str = ""
-    remark: str = ""
 
 
 Row = BudgetRow | EquivalenceRow | DigestRow | ParityRow

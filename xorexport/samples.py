@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from xorexport import segments
+from xorexport.dtypes import known, numpy_dtype
 from xorexport.errors import ModelError, UsageError
 from xorexport.spec import TensorSpec
 
@@ -28,6 +30,23 @@ class Domain:
     low: float
     high: float
     integer: bool = False
+
+
+@dataclass(frozen=True)
+class Words:
+    """The strings that an input may take: some of the words that a layer knows, and some that it does not.
+
+    Attributes:
+        most: how many words a string has at most.
+    """
+
+    words: tuple[str, ...] = ("alpha", "beta", "gamma", "delta")
+    most: int = 1
+
+
+UNKNOWN = 0.125
+"""The share of drawn words that no layer knows."""
+Values = Domain | Words
 
 
 @dataclass(frozen=True)
@@ -85,7 +104,7 @@ def calibration_points(input_name: str, seed: int, rows: int = 256, reach: float
 
 
 def drawn_sets(
-    specs: Sequence[TensorSpec], domains: Mapping[str, Domain], seed: int, sizes: Sequence[int] = SIZES[:2]
+    specs: Sequence[TensorSpec], domains: Mapping[str, Values], seed: int, sizes: Sequence[int] = SIZES[:2]
 ) -> tuple[SampleSet, ...]:
     """Two sets for any model: three rows, run one at a time and as a batch, and seventeen in one batch.
 
@@ -168,48 +187,63 @@ def given_sets(
 
 
 def draw(
-    specs: Sequence[TensorSpec], domains: Mapping[str, Domain], rows: int, seed: int, size: int = SIZES[0]
+    specs: Sequence[TensorSpec], domains: Mapping[str, Values], rows: int, seed: int, size: int = SIZES[0]
 ) -> dict[str, np.ndarray]:
     """Draw `rows` rows for every input, by canonical name.
 
-    Inputs without a domain are standard normal where they are floats, 0 or 1 where they are integers or bools.
+    Inputs without a domain are standard normal where they are floats, 0 or 1 where they are integers or bools, and
+    one of a few words where they are strings.
 
     Args:
         size: of dynamic dimensions other than the batch.
 
     Raises:
-        ModelError: an input has a dtype that cannot be drawn, for example strings.
+        ModelError: an input has a dtype that cannot be drawn, for example complex numbers.
     """
-    check_numbers(specs)
+    check_dtypes(specs)
     generator = np.random.default_rng(seed)
     return {spec.name: _draw(spec, domains.get(spec.name), rows, size, generator) for spec in specs}
 
 
-def check_numbers(specs: Sequence[TensorSpec]) -> None:
-    """Refuse inputs that hold no numbers: neither TFLite's interpreters nor ONNX' converter look strings up.
+def check_dtypes(specs: Sequence[TensorSpec]) -> None:
+    """Refuse inputs that few consumers could give.
 
     Raises:
         ModelError: it names the input.
     """
     for spec in specs:
-        if spec.dtype == "string" or np.dtype(spec.dtype).kind not in "fiub":
+        if not known(spec.dtype):
             raise ModelError(
                 f"input '{spec.name}'",
-                expected="numbers or truth values",
+                expected="numbers, truth values or strings",
                 found=f"dtype {spec.dtype}",
-                remedy="export the part of the model behind its text or lookup layers",
+                remedy="split it into inputs of such dtypes, for example real and imaginary parts",
             )
 
 
 def _draw(
-    spec: TensorSpec, domain: Domain | None, rows: int, size_of_dynamic: int, generator: np.random.Generator
+    spec: TensorSpec, domain: Values | None, rows: int, size_of_dynamic: int, generator: np.random.Generator
 ) -> np.ndarray:
     shape = (rows, *(size_of_dynamic if size is None else size for size in spec.shape[1:]))
-    kind = np.dtype(spec.dtype).kind
-    if domain is None:
+    kind = numpy_dtype(spec.dtype).kind
+    if kind == "O":
+        return _strings(shape, domain if isinstance(domain, Words) else Words(), generator)
+    if not isinstance(domain, Domain):
         values = generator.standard_normal(shape) if kind == "f" else generator.integers(0, 2, shape)
     elif domain.integer:
         values = generator.integers(int(domain.low), int(domain.high) + 1, shape)
     else:
         values = generator.uniform(domain.low, domain.high, shape)
     return values.astype(spec.dtype)
+
+
+def _strings(shape: tuple[int, ...], domain: Words, generator: np.random.Generator) -> np.ndarray:
+    unknown = "unheard"
+    while unknown in domain.words:
+        unknown += "-of"
+
+    def word() -> str:
+        return unknown if generator.random() < UNKNOWN else domain.words[generator.integers(len(domain.words))]
+
+    count = generator.integers(1, domain.most + 1, math.prod(shape))
+    return np.array([" ".join(word() for _ in range(words)) for words in count], dtype=object).reshape(shape)

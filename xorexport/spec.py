@@ -66,7 +66,7 @@ class TensorSpec(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         name: the canonical name, the same in every format: a C identifier.
-        dtype: a NumPy dtype name, for example `float32`.
+        dtype: a NumPy dtype name, for example `float32`, or `string`.
         shape: the dimensions; `None` is a dynamic one, and a dynamic first one is the batch.
         keras_name: the name in the Keras model, where it is not an identifier.
         quantization: of the integers that an artifact takes or returns in place of the model's floats.
@@ -81,6 +81,11 @@ class TensorSpec(Struct, frozen=True, omit_defaults=True):
     def row_size(self) -> int:
         """Number of elements of one row: the product of the fixed dimensions after the first."""
         return math.prod(dimension or 1 for dimension in self.shape[1:])
+
+    def chooses_among(self, classes: int) -> bool:
+        """Whether a row of it can choose one of so many classes: by a number for each, or by one number for two."""
+        one_number = all(size == 1 for size in self.shape[1:])
+        return (classes == 2 and one_number) or (classes > 1 < len(self.shape) and self.shape[-1] == classes)
 
     def describe(self) -> str:
         """For example `x float32[batch, 2]`."""
@@ -181,16 +186,16 @@ class Refusal(Struct, frozen=True):
 
 
 class TensorData(Struct, frozen=True, omit_defaults=True):
-    """A recorded tensor: row-major numbers, inline or in a raw little-endian file.
+    """A recorded tensor: row-major values, inline or in a raw little-endian file.
 
     Attributes:
-        values: the numbers, where there are few.
+        values: where there are few, or strings.
         file: a raw little-endian file of `shape` elements of `dtype`, where there are many.
     """
 
     dtype: str
     shape: tuple[Count, ...]
-    values: tuple[float | int | bool, ...] | None = None
+    values: tuple[float | int | bool | str, ...] | None = None
     file: RelativePath | None = None
 
 

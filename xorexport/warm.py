@@ -10,10 +10,10 @@ import importlib
 import signal
 from contextlib import suppress
 
-from xorexport.__main__ import ALLOCATIONS
+from xorexport.garbage import collect_rarely
 from xorexport.registry import ENGINES, FORMATS, load
 
-gc.set_threshold(ALLOCATIONS, 10, 10)
+collect_rarely()
 # Ctrl-C waited until now (`workers`), so as to end this process without a traceback.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

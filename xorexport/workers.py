@@ -6,7 +6,6 @@ milliseconds and in the same state. Elsewhere, where forking is not safe or not 
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -23,8 +22,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from xorexport.__main__ import ALLOCATIONS
 from xorexport.errors import EXIT_MISMATCH, EXIT_TROUBLE, MismatchError, XorexportError, brief
+from xorexport.garbage import collect_rarely
 from xorexport.progress import Listener
 
 Task = Callable[[Listener], Any]
@@ -224,7 +223,7 @@ def _work(channel: Channel, folder: Path) -> None:
     except EOFError:  # nobody is there any more
         return
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    gc.set_threshold(ALLOCATIONS, 10, 10)
+    collect_rarely()
     # What libraries leave there goes with the folder, even where this process is killed.
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     with (folder / LOG).open("w", encoding="utf-8", errors="backslashreplace", buffering=1) as log:

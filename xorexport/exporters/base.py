@@ -17,14 +17,20 @@ import msgspec
 import numpy as np
 
 from xorexport.bundle import digest_files
+from xorexport.dtypes import STRING
 from xorexport.errors import ExportError, XorexportError, brief
 from xorexport.network.policy import OTHER_FLOATS, policy_of
 from xorexport.spec import Artifact, FileDigest, Precision, Signature
+from xorexport.tracing.culprits import layers_with
 from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import Traced
 
 DISK_FULL = re.compile(r"No space left|File too large|Disk quota")
 """How TensorFlow's own file system says it, in errors that are no OSError."""
+
+
+TEXT = re.compile("String|Lookup|Regex")
+"""Of TensorFlow's op types, those that work on strings."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,15 @@ class Exporter(ABC):
         suffix: of the artifact's file or folder name.
         sidecar: what the name of a second file ends in, after the artifact's own, where there is one.
         precisions: what its float32 file can be quantised to.
+        strings: whether its files take and return strings.
+        opsets: whether its ops come in versions, of which the user may choose one.
     """
 
     suffix: ClassVar[str]
     sidecar: ClassVar[str] = ""
     precisions: ClassVar[tuple[Precision, ...]] = ()
+    strings: ClassVar[bool] = False
+    opsets: ClassVar[bool] = False
 
     def check(self, options: ExportOptions) -> None:  # noqa: B027 - most formats have no options
         """Refuse options that this format cannot follow, before any work is done.
@@ -92,6 +102,8 @@ class Exporter(ABC):
             OSError: the disk does not take the file.
         """
         path = root / f"{name}{self.suffix}"
+        if not self.strings:
+            _check_no_strings(traced, f"{format_name} export of '{name}'", format_name)
         try:
             with self._whole(path):
                 details = self._write(traced, options, path)
@@ -182,6 +194,24 @@ def or_in_float32(plans: Iterable[Plan], traced: Traced) -> Iterator[Plan]:
         yield plan
         if others and not plan.float32:
             yield in_float32(plan, traced)
+
+
+def _check_no_strings(traced: Traced, subject: str, format_name: str) -> None:
+    """Refuse ends that are strings.
+
+    Raises:
+        ExportError: it names them, and the layers whose ops take or return strings.
+    """
+    ends = [spec for spec in (*traced.signature.inputs, *traced.signature.outputs) if spec.dtype == STRING]
+    if ends:
+        ops = sorted(op for op in traced.op_types if TEXT.search(op))
+        found = ", ".join(spec.describe() for spec in ends)
+        raise ExportError(
+            subject,
+            expected=f"inputs and outputs of numbers or truth values, since {format_name} files hold no strings here",
+            found=f"{found}; {layers_with(traced, ops)}" if ops else found,
+            remedy=f"look strings up outside of the model, or leave {format_name} out with --format",
+        )
 
 
 def with_fixed_sizes(plan: Plan, traced: Traced) -> Iterator[Plan]:

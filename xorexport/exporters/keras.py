@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -12,18 +13,22 @@ from typing import Any
 
 import keras
 
+from xorexport.errors import ExportError
 from xorexport.exporters.base import Exporter, ExportOptions
 from xorexport.tracing.trace import Traced
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip archive can hold."""
 PIECE = 1 << 20
+UNSAID = re.compile(r"Object (\w+) was created by passing\s+non-serializable")
+"""How Keras says that a class of the user's own has no `get_config`, and needs one."""
 
 
 class KerasExporter(Exporter):
     """Saves with Keras, then takes out what varies from run to run."""
 
     suffix = ".keras"
+    strings = True
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         saved = path.with_name(f"{path.stem}.saved.keras")
@@ -31,6 +36,15 @@ class KerasExporter(Exporter):
             with untrained(traced.model):
                 traced.model.save(saved)
             make_repeatable(saved, path)
+        except NotImplementedError as error:
+            if not (unsaid := UNSAID.search(str(error))):
+                raise
+            raise ExportError(
+                f"keras export of '{path.stem}'",
+                expected="classes that say how they can be made again",
+                found=f"'{unsaid[1]}', which takes arguments and has no get_config",
+                remedy="let its get_config return them, or name the other formats with --format",
+            ) from error
         finally:
             saved.unlink(missing_ok=True)
         return {}

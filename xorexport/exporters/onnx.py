@@ -34,6 +34,7 @@ class OnnxExporter(Exporter):
     """Converts the frozen graph and cleans up what comes out."""
 
     suffix = ".onnx"
+    opsets = True
     sidecar = ".data"
     precisions = (Precision.FLOAT16, Precision.INT8_DYNAMIC, Precision.INT8)
 

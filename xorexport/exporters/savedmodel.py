@@ -24,6 +24,7 @@ class SavedModelExporter(Exporter):
     """
 
     suffix = ".savedmodel"
+    strings = True
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         module = tf.Module()

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from xorexport.dtypes import STRING, numpy_dtype
 from xorexport.errors import UsageError
 from xorexport.inputs.base import Inputs
-from xorexport.inputs.tables import check_shapes, columns_by_name, columns_in_order, row_shape
+from xorexport.inputs.tables import check_shapes, columns_by_name, columns_in_order, is_column, row_shape
 from xorexport.inputs.text import read_text
-from xorexport.inputs.values import assemble, kind_of_number, number
+from xorexport.inputs.values import assemble, kind_of, parsed
 from xorexport.spec import TensorSpec
 
 Line = tuple[int, list[str]]
@@ -39,7 +40,7 @@ def parse(text: str, specs: Sequence[TensorSpec], subject: str) -> Inputs:
     if not lines:
         raise UsageError(subject, expected="at least one row", found="none", remedy="give one row a line")
     _check_separator(*lines[0], subject)
-    header = [cell.strip() for cell in lines[0][1]] if _is_header(lines[0][1]) else None
+    header = [cell.strip() for cell in lines[0][1]] if _is_header(lines[0][1], specs) else None
     rows = lines[1:] if header else lines
     if not rows:
         raise UsageError(subject, expected="rows below the header", found="none", remedy="give one row a line")
@@ -76,9 +77,13 @@ def _check_separator(line: int, cells: Sequence[str], subject: str) -> None:
         )
 
 
-def _is_header(cells: Sequence[str]) -> bool:
-    """Whether no cell is a number; a line in which some are is a row with a mistake in it."""
-    return not any(_is_number(cell) for cell in cells)
+def _is_header(cells: Sequence[str], specs: Sequence[TensorSpec]) -> bool:
+    """Whether no cell is a number; a line in which some are is a row with a mistake in it.
+
+    Where inputs are strings, one of the cells has to be a column's name as well.
+    """
+    names = all(spec.dtype != STRING for spec in specs) or any(is_column(cell.strip(), specs) for cell in cells)
+    return names and not any(_is_number(cell) for cell in cells)
 
 
 def _is_number(cell: str) -> bool:
@@ -104,17 +109,18 @@ def _array(
     rows: Sequence[Line], columns: Sequence[int], spec: TensorSpec, subject: str, header: Sequence[str] | None
 ) -> np.ndarray:
     """The rows of one input, of shape (rows, ...); floats in float64."""
-    dtype = "float64" if np.dtype(spec.dtype).kind == "f" else spec.dtype
+    own = numpy_dtype(spec.dtype)
+    dtype = np.dtype(np.float64) if own.kind == "f" else own
     array = np.empty((len(rows), len(columns)), dtype)
     for row, (line, cells) in enumerate(rows):
         for place, column in enumerate(columns):
             try:
-                array[row, place] = number(cells[column], spec.dtype)
+                array[row, place] = parsed(cells[column], spec.dtype)
             except ValueError as error:
                 named = f" '{header[column]}'" if header else ""
                 raise UsageError(
                     f"{subject}, line {line}, column {column + 1}{named}",
-                    expected=kind_of_number(spec.dtype),
+                    expected=kind_of(spec.dtype),
                     found=f"'{cells[column]}'",
                     remedy="write them as 0 or 1.5, separated by commas",
                 ) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from xorexport.dtypes import numpy_dtype
 from xorexport.errors import UsageError
 from xorexport.inputs.arrays import check_single
 from xorexport.inputs.base import Inputs, by_name
@@ -54,7 +55,7 @@ def _numbers(value: Any, spec: TensorSpec) -> Any:
         array = np.asarray(value)
     except ValueError:
         return value  # fitting it says what is wrong
-    floats = np.dtype(spec.dtype).kind == "f" and array.dtype.kind in "iu"
+    floats = numpy_dtype(spec.dtype).kind == "f" and array.dtype.kind in "iu"
     return array.astype(np.float64) if floats else array
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xorexport.errors import UsageError, brief
+from xorexport.importing import import_attribute
 from xorexport.inputs.base import Inputs, by_name, described, listed
 from xorexport.inputs.values import assemble
 from xorexport.spec import TensorSpec
@@ -29,30 +27,11 @@ def read_function(source: str, specs: Sequence[TensorSpec]) -> Inputs:
         UsageError: there is no such function, it fails, or what it yields does not fit the inputs.
     """
     subject = f"inputs '{source}'"
-    made = _call(_import(source, subject), subject)
+    made = _call(import_attribute(source, subject), subject)
     parts = [_part(value, specs, f"{subject}, value {place}") for place, value in enumerate(_values(made, subject))]
     if not parts:
         raise UsageError(subject, expected="at least one row", found="none", remedy="yield one row or batch at a time")
     return Inputs({spec.name: _joined([part[spec.name] for part in parts], spec, subject) for spec in specs})
-
-
-def _import(source: str, subject: str) -> Any:
-    module_name, _, attribute = source.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = importlib.import_module(module_name)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-    except (Exception, SystemExit) as error:
-        # The user's module runs here, and may raise anything.
-        raise UsageError(
-            subject,
-            expected="package.module:function that can be imported from here",
-            found=brief(error),
-            remedy="check the name, and run the command in the folder that holds the package",
-        ) from error
-    return found
 
 
 def _call(function: Any, subject: str) -> Any:

@@ -72,6 +72,11 @@ def columns_in_order(width: int, specs: Sequence[TensorSpec], subject: str) -> d
     return result
 
 
+def is_column(name: str, specs: Sequence[TensorSpec]) -> bool:
+    """Whether a name is that of an input's column."""
+    return any(_index(name, spec) is not None for spec in specs)
+
+
 def row_shape(spec: TensorSpec, count: int) -> tuple[int, ...]:
     """The shape of one row that `count` columns hold: a dynamic dimension takes what the others leave."""
     fixed = math.prod(size for size in spec.shape[1:] if size is not None)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from xorexport.dtypes import STRING, name_of, numpy_dtype, texts
 from xorexport.errors import UsageError, brief
 from xorexport.inputs.base import described, listed
 from xorexport.spec import TensorSpec
@@ -17,12 +18,14 @@ KINDS |= {"M": "dates", "m": "durations", "U": "text", "S": "text", "O": "values
 _INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 
 
-def number(text: str, dtype: str) -> float | int:
-    """A number as a dtype can hold it: a whole one is kept exactly, also beyond float64.
+def parsed(text: str, dtype: str) -> float | int | str:
+    """A value as a dtype can hold it: a whole number is kept exactly, also beyond float64.
 
     Raises:
         ValueError: it is no number, or none that the dtype holds.
     """
+    if dtype == STRING:
+        return text
     if np.dtype(dtype).kind == "f":
         return float(text)
     value = int(text) if _INTEGER.fullmatch(text) else float(text)
@@ -36,8 +39,8 @@ def number(text: str, dtype: str) -> float | int:
     return whole
 
 
-def kind_of_number(dtype: str) -> str:
-    """What `number` takes, in words."""
+def kind_of(dtype: str) -> str:
+    """What `parsed` takes, in words."""
     return "numbers" if np.dtype(dtype).kind == "f" else f"whole numbers that {dtype} holds"
 
 
@@ -90,20 +93,23 @@ def fit(value: object, spec: TensorSpec, subject: str) -> np.ndarray:
 
 
 def cast(array: np.ndarray, dtype: str, subject: str) -> np.ndarray:
-    """The same numbers in another dtype.
+    """The same values in another dtype.
 
     Floats may be rounded to shorter floats. Everything else has to be exact: whole numbers as floats, floats as whole
-    numbers, numbers as truth values.
+    numbers, numbers as truth values, text.
 
     Raises:
-        UsageError: a number would change, or these are no numbers.
+        UsageError: a number would change, or these are no values of such a kind.
     """
-    target = np.dtype(dtype)
+    target = numpy_dtype(dtype)
+    if dtype == STRING and name_of(array.dtype) == STRING:
+        return _text(array, subject)
     if array.dtype == target:
         return array
-    if array.dtype.kind not in "biuf":
+    if dtype == STRING or array.dtype.kind not in "biuf":
         found = KINDS.get(array.dtype.kind, str(array.dtype))
-        raise UsageError(subject, expected=dtype, found=found, remedy="give numbers")
+        expected, remedy = ("text", "write strings") if dtype == STRING else (dtype, "give numbers")
+        raise UsageError(subject, expected=expected, found=found, remedy=remedy)
     with np.errstate(over="ignore", invalid="ignore"):
         result = array.astype(target)
         lost = _lost(array, result)
@@ -116,6 +122,14 @@ def cast(array: np.ndarray, dtype: str, subject: str) -> np.ndarray:
             remedy="round or scale the values first",
         )
     return result
+
+
+def _text(array: np.ndarray, subject: str) -> np.ndarray:
+    """Strings, of which none is something else."""
+    other = next((value for value in array.flat if not isinstance(value, (str, bytes))), None)
+    if array.dtype.kind == "O" and (other is not None or None in array):
+        raise UsageError(subject, expected="text", found=f"{other}", remedy="write strings, and leave no value out")
+    return texts(array)
 
 
 def _lost(array: np.ndarray, result: np.ndarray) -> np.ndarray:

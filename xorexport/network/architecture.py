@@ -75,6 +75,17 @@ class Architecture:
             outputs = layer(outputs)
         return keras.Model(inputs, outputs, name=self.name)
 
+    def both(self, seed: int) -> tuple[keras.Sequential, keras.Model]:
+        """Build it with both APIs, with equal weights.
+
+        Args:
+            seed: of the weights; Keras' global random state is set to it.
+        """
+        keras.utils.set_random_seed(seed)
+        sequential, functional = self.sequential(), self.functional()
+        functional.set_weights(sequential.get_weights())
+        return sequential, functional
+
     def _input(self) -> keras.KerasTensor:
         return keras.Input((self.inputs,), name=self.input_name)
 

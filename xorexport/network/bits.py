@@ -12,13 +12,16 @@ def array_difference(first: np.ndarray, second: np.ndarray) -> str | None:
     """The first difference between two arrays, row first, or None where every bit is the same.
 
     Args:
-        first: any dtype but object.
+        first: of any dtype; objects are strings.
         second: the same.
     """
     for field in ("dtype", "shape"):
         values = getattr(first, field), getattr(second, field)
         if values[0] != values[1]:
             return f"{field} is {values[0]} in the first model, {values[1]} in the second"
+    if first.dtype.kind == "O":
+        wide = np.result_type(first.astype(str), second.astype(str))
+        first, second = first.astype(wide), second.astype(wide)
     if first.tobytes() == second.tobytes():
         return None
     different = (_bytes(first) != _bytes(second)).any(axis=-1)

@@ -8,17 +8,29 @@ from typing import Any
 import keras
 import numpy as np
 
+from xorexport.dtypes import STRING, numpy_dtype
 from xorexport.network.interface import functional
-from xorexport.samples import Domain
+from xorexport.samples import Domain, Values, Words
 from xorexport.spec import Decision, Signature, TensorSpec
 
 SPREAD = 2.0
 """Standard deviations on both sides of the mean that a Normalization layer knows."""
+TRANSLATING = (
+    keras.layers.Discretization,
+    keras.layers.Hashing,
+    keras.layers.IntegerLookup,
+    keras.layers.StringLookup,
+    keras.layers.TextVectorization,
+)
+"""Layers whose numbers are others than those that they are given."""
+WORDS = (keras.layers.StringLookup, keras.layers.TextVectorization)
+MOST_WORDS = 12
+"""Words in a text."""
 HASHED = 999
 """The largest of the whole numbers that a Hashing layer, which takes any, is checked on."""
 
 
-def domains_of(model: keras.Model, specs: Sequence[TensorSpec]) -> dict[str, Domain]:
+def domains_of(model: keras.Model, specs: Sequence[TensorSpec]) -> dict[str, Values]:
     """What sensible values of each input are, read off the layers that it reaches, by canonical name.
 
     Token ids stay below the smallest vocabulary, classes below the number of classes, pixels are 0 to 255 where the
@@ -32,18 +44,23 @@ def domains_of(model: keras.Model, specs: Sequence[TensorSpec]) -> dict[str, Dom
     return {name: domain for name, domain in found.items() if domain is not None}
 
 
-def _of_a_subclass(model: keras.Model, specs: Sequence[TensorSpec]) -> dict[str, Domain]:
-    """Which input goes where is not known: whole numbers, and an only input, may be tokens."""
-    domain = _domain(layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Embedding))
-    if domain is None:
-        return {}
-    return {spec.name: domain for spec in specs if len(specs) == 1 or np.dtype(spec.dtype).kind in "iu"}
+def _of_a_subclass(model: keras.Model, specs: Sequence[TensorSpec]) -> dict[str, Values]:
+    """Which input goes where is not known: whole numbers, and an only input, may be tokens; strings are words."""
+    layers = list(model._flatten_layers())
+    tokens = _domain(layer for layer in layers if isinstance(layer, keras.layers.Embedding))
+    words = _domain(layer for layer in layers if isinstance(layer, WORDS))
+    found = {
+        spec.name: words if spec.dtype == STRING else tokens
+        for spec in specs
+        if len(specs) == 1 or numpy_dtype(spec.dtype).kind in "iuO"
+    }
+    return {name: domain for name, domain in found.items() if domain is not None}
 
 
-def _domain(reached: Iterable[Any]) -> Domain | None:
+def _domain(reached: Iterable[Any]) -> Values | None:
     """The narrowest domain of all layers that an input reaches."""
     counts: list[int] = []
-    ranges: list[Domain] = []
+    ranges: list[Values] = []
     for layer in reached:
         if isinstance(layer, keras.layers.Embedding):
             counts.append(layer.input_dim)
@@ -57,6 +74,8 @@ def _domain(reached: Iterable[Any]) -> Domain | None:
             known = [int(value) for value in layer.get_vocabulary(include_special_tokens=False)]
             # One beyond each end, which the layer does not know.
             ranges.append(Domain(low=min(known, default=0) - 1, high=max(known, default=0) + 1, integer=True))
+        elif isinstance(layer, WORDS) and not getattr(layer, "invert", False):
+            ranges.append(_words(layer))
         elif isinstance(layer, keras.layers.Rescaling):
             ranges.append(Domain(low=0.0, high=255.0))
         elif isinstance(layer, keras.layers.Normalization):
@@ -64,6 +83,12 @@ def _domain(reached: Iterable[Any]) -> Domain | None:
     if counts:
         return Domain(low=0, high=max(min(counts) - 1, 0), integer=True)
     return ranges[0] if ranges else None
+
+
+def _words(layer: Any) -> Words:
+    most = MOST_WORDS if isinstance(layer, keras.layers.TextVectorization) else 1
+    known = [str(word) for word in layer.get_vocabulary(include_special_tokens=False)]
+    return Words(tuple(known) or Words().words, most)
 
 
 def _around_the_mean(layer: Any) -> Iterator[Domain]:
@@ -75,7 +100,7 @@ def _around_the_mean(layer: Any) -> Iterator[Domain]:
 
 
 def _reached(network: Any, tensor: Any, seen: set[int] | None = None) -> Iterator[Any]:
-    """Operations that see the values of a tensor, through those without weights and into nested models."""
+    """Operations that see the values of a tensor, through those that keep them and into nested models."""
     seen = set() if seen is None else seen
     if id(tensor) in seen:
         return
@@ -90,7 +115,7 @@ def _reached(network: Any, tensor: Any, seen: set[int] | None = None) -> Iterato
                 yield from _reached(inner, inner.inputs[positions[0]], seen)
                 continue
             yield operation
-            if not getattr(operation, "weights", None):
+            if not getattr(operation, "weights", None) and not isinstance(operation, TRANSLATING):
                 for output in node.output_tensors:
                     yield from _reached(network, output, seen)
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 from keras import tree
 
+from xorexport.dtypes import numpy_dtype
 from xorexport.errors import ModelError, UsageError
-from xorexport.network.names import GENERATED_INPUT, canonical_names, original
+from xorexport.network.names import canonical_names, original
 from xorexport.spec import BATCH, TensorSpec
 
 HALF = ("float16", "bfloat16")
@@ -113,7 +113,7 @@ def parse_spec(text: str) -> TensorSpec:
     try:
         if match is None:
             raise ValueError
-        np.dtype(match["dtype"])
+        numpy_dtype(match["dtype"])
         sizes = [size.strip() for size in match["shape"].split(",") if size.strip()]
         shape = tuple(None if size in (BATCH, "None", "?") else int(size) for size in sizes)
         if any(size is not None and not 1 <= size <= LARGEST_SIZE for size in shape):
@@ -150,7 +150,7 @@ def _recorded(model: keras.Model, given: Sequence[TensorSpec]) -> Interface:
         TensorSpec(
             name=name,
             dtype=_plain(keras.backend.standardize_dtype(tensor.dtype)),
-            shape=_free_batch(model, tensor.shape),
+            shape=tuple(tensor.shape),
             keras_name=original(keras_name, name),
         )
         for name, keras_name, tensor in zip(canonical_names(names, "input"), names, model.inputs, strict=True)
@@ -171,16 +171,6 @@ def _recorded(model: keras.Model, given: Sequence[TensorSpec]) -> Interface:
     positions = {id(tensor): position for position, tensor in enumerate(model.inputs)}
     order = [positions[id(tensor)] for tensor in flat]
     return Interface(tuple(specs), {None: tree.pack_sequence_as(structure, order)})
-
-
-def _free_batch(model: keras.Model, shape: Sequence[int | None]) -> tuple[int | None, ...]:
-    """A shape without the batch that is there by accident: a Sequential without an Input keeps its first call's."""
-    if isinstance(model, keras.Sequential) and GENERATED_INPUT.match(model.inputs[0].name):
-        made = getattr(model._layers[0], "_auto_config", None)
-        config = made.config if made is not None else {}
-        if model.inputs[0].name.startswith("keras_tensor") and config.get("batch_shape") and config.get("dtype"):
-            return (None, *shape[1:])
-    return tuple(shape)
 
 
 def _called(model: keras.Model, shapes: Mapping[str, Any], given: Sequence[TensorSpec]) -> Interface:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
+from xorexport.dtypes import numpy_dtype, texts
 from xorexport.errors import UsageError
 from xorexport.network.domains import domains_of
 from xorexport.network.graph import has_graph
@@ -62,14 +63,14 @@ def given_batch(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> Batch:
             found=", ".join(inputs) or "none",
             remedy="give one array for each input",
         )
-    return _given(tuple(np.asarray(inputs[spec.name], spec.dtype) for spec in specs))
+    return _given(tuple(np.asarray(inputs[spec.name], numpy_dtype(spec.dtype)) for spec in specs))
 
 
 def drawn_batches(model: keras.Model, seed: int) -> list[Batch]:
     """Random batches of `RANDOM_ROWS` rows that make sense to the model; one where its batch is fixed.
 
     Raises:
-        ModelError: an input cannot be drawn, for example strings.
+        ModelError: an input cannot be drawn, for example complex numbers.
     """
     specs = input_specs(model)
     domains = domains_of(model, specs)
@@ -84,19 +85,18 @@ def drawn_batches(model: keras.Model, seed: int) -> list[Batch]:
 def predictions(model: keras.Model, batches: Sequence[Batch]) -> list[list[np.ndarray]]:
     """What `model.predict` returns for each batch, as a flat list of outputs.
 
-    The model is traced once, with a dynamic batch, over the step that `predict` compiles; `predict` itself
-    would spend most of its time on setting up a data pipeline for each batch.
+    The model is traced once, with a dynamic size wherever the batches differ, over the step that `predict` compiles;
+    `predict` itself would spend most of its time on setting up a data pipeline for each batch.
     """
 
     def step(*tensors: tf.Tensor) -> list[tf.Tensor]:
         return list(tree.flatten(model.predict_step((call_structure(model, tensors),))))
 
-    signature = None
-    if has_graph(model):
-        signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in input_specs(model)]
+    tensors = [[tf.constant(array) for array in batch.tensors] for batch in batches]
+    signature = [_common_spec(of_input) for of_input in zip(*tensors, strict=True)]
     function = tf.function(step, input_signature=signature, autograph=False)
     with safe_scopes(model):
-        return [[np.asarray(output) for output in function(*map(tf.constant, batch.tensors))] for batch in batches]
+        return [[texts(output) for output in function(*of_batch)] for of_batch in tensors]
 
 
 def gradients(
@@ -127,6 +127,11 @@ def gradients(
         projection = tf.add_n([tf.constant(0.0), *(tf.cast(part, tf.float32) for part in parts)])
     found = tape.gradient(projection, [weight.value for weight in weights])
     return [None if gradient is None else np.asarray(tf.convert_to_tensor(gradient)) for gradient in found]
+
+
+def _common_spec(tensors: Sequence[tf.Tensor]) -> tf.TensorSpec:
+    sizes = (set(dimension) for dimension in zip(*(tensor.shape for tensor in tensors), strict=True))
+    return tf.TensorSpec([own.pop() if len(own) == 1 else None for own in sizes], tensors[0].dtype)
 
 
 def _given(tensors: tuple[np.ndarray, ...]) -> Batch:

@@ -6,13 +6,17 @@ makes them, unless the model returns a dict, whose keys win.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import tree
 
+from xorexport.dtypes import STRING, numpy_dtype, texts
+from xorexport.errors import ModelError, XorexportError, brief
 from xorexport.network.interface import HALF, Interface, functional
 from xorexport.network.names import canonical_names, layer_name, original
 from xorexport.network.scopes import safe_scopes
@@ -54,6 +58,26 @@ def call(model: keras.Model, interface: Interface, tensors: Sequence[Any]) -> An
     return model(*positional, **named, training=False)
 
 
+@contextmanager
+def running(model: keras.Model) -> Iterator[None]:
+    """Say in one line what a model makes of rows that it does not take.
+
+    Raises:
+        ModelError: whatever its layers raised meanwhile.
+    """
+    try:
+        yield
+    except XorexportError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"model '{model.name}'",
+            expected="a model that predicts for the rows that it is checked on",
+            found=brief(error),
+            remedy="give the sizes that it takes with --signature, or data that it takes with --samples",
+        ) from error
+
+
 def predict(
     model: keras.Model,
     interface: Interface,
@@ -69,10 +93,13 @@ def predict(
     Args:
         inputs: by canonical name, each of shape (rows, ...).
         batch_size: rows a step; none for all at once, without the pipeline of data that `predict` sets up.
+
+    Raises:
+        ModelError: the model fails on them.
     """
     rows = len(next(iter(inputs.values())))
-    tensors = [inputs[spec.name] for spec in interface.inputs]
-    with safe_scopes(model):
+    tensors = [_tensor(inputs[spec.name], spec.dtype) for spec in interface.inputs]
+    with running(model), safe_scopes(model):
         if interface.alone and not _rounded_by_keras(interface):
             (argument,), _ = interface.arguments(tensors)
             if batch_size is None:
@@ -89,7 +116,15 @@ def predict(
                 for i in range(0, rows, size)
             ]
             results = [np.concatenate(of_output) for of_output in zip(*parts, strict=True)]
-    return {spec.name: np.asarray(result, spec.dtype) for spec, result in zip(signature.outputs, results, strict=True)}
+    return {
+        spec.name: texts(np.asarray(result, numpy_dtype(spec.dtype)))
+        for spec, result in zip(signature.outputs, results, strict=True)
+    }
+
+
+def _tensor(array: np.ndarray, dtype: str) -> Any:
+    """What Keras takes; of strings only what TensorFlow made of them."""
+    return tf.constant(array, tf.string) if dtype == STRING else array
 
 
 def _rounded_by_keras(interface: Interface) -> bool:

@@ -44,10 +44,10 @@ class Share(Struct, frozen=True):
         if not self.converted_values:
             remarks.append(f"nothing was quantised: none of {self.tensors} weight tensors is of a kind that can be")
         elif 2 * self.converted_values < self.values:
-            remarks.append(f"only {self.converted_values} of {self.values} weights were quantised")
+            remarks.append(f"only {self.converted_values:,} of {self.values:,} weights were quantised")
         if self.size_after >= self.size_before:
             relation = "larger than" if self.size_after > self.size_before else "as large as"
-            remarks.append(f"{self.size_after} bytes are {relation} float32's {self.size_before}")
+            remarks.append(f"{self.size_after:,} bytes are {relation} float32's {self.size_before:,}")
         return "; ".join(remarks)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
+from xorexport.dtypes import name_of
 from xorexport.errors import ModelError
 from xorexport.readers.base import Contents, Ends, unreadable
 from xorexport.spec import Signature, TensorSpec
@@ -84,6 +84,6 @@ def tensor_spec(value: Any) -> TensorSpec:
     tensor = value.type.tensor_type
     return TensorSpec(
         name=value.name,
-        dtype=np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name,
+        dtype=name_of(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)),
         shape=tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim),
     )

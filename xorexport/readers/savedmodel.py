@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
+from xorexport.dtypes import name_of
 from xorexport.errors import ModelError
 from xorexport.readers.base import Contents, Ends, unreadable
 from xorexport.spec import SIGNATURE_KEY, Signature, TensorSpec
@@ -106,7 +106,7 @@ def _specs(tensors: Any) -> tuple[TensorSpec, ...]:
     return tuple(
         TensorSpec(
             name=name,
-            dtype=np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype).name,
+            dtype=name_of(tf.as_dtype(info.dtype).as_numpy_dtype),
             shape=tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim),
         )
         for name, info in sorted(tensors.items())

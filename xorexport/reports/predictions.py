@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from xorexport.dtypes import name_of
 from xorexport.errors import UsageError
 from xorexport.prediction import Prediction, Predictions
 
@@ -97,14 +98,19 @@ def write(predictions: Predictions, path: Path) -> None:
 def written(predictions: Predictions, path: Path) -> str:
     """What went into the file, for example `wrote out.npz: y float32[4, 1]`."""
     arrays = predictions.outputs.items()
-    return f"wrote {path}: " + ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in arrays)
+    return f"wrote {path}: " + ", ".join(f"{name} {name_of(array.dtype)}{list(array.shape)}" for name, array in arrays)
 
 
 def _write_arrays(arrays: dict[str, np.ndarray], stream: Any) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
+                np.lib.format.write_array(member, _plain(array), allow_pickle=False)
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """Strings as NumPy's own text, since objects could be any code."""
+    return array.astype(str) if array.dtype.kind == "O" else array
 
 
 def _by_row(array: np.ndarray, predictions: Predictions) -> bool:
@@ -117,5 +123,5 @@ def _values(array: np.ndarray) -> str:
     return _text(flat) if len(flat) <= WHOLE else f"{_text(flat[:SHOWN])}, ... {list(array.shape)}"
 
 
-def _text(values: Sequence[float | int | bool]) -> str:
+def _text(values: Sequence[float | int | bool | str]) -> str:
     return ", ".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in values)

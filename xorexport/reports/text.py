@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from xorexport.errors import EXIT_OK
 from xorexport.results import BudgetRow, EquivalenceRow, Outcome, ParityReport, ParityRow
 
 LONG = "what was compared"
@@ -106,7 +108,7 @@ def _cells(row: ParityRow) -> dict[str, str]:
 
 
 def _budgets(rows: tuple[BudgetRow, ...], console: Console) -> None:
-    table = _table("What quantising costs, against Keras", *BUDGET_COLUMNS)
+    table = _table("What quantising costs, held against the Keras model", *BUDGET_COLUMNS)
     for row in rows:
         budget = row.budget
         numbers = (_number(budget.max_abs, ".1e"), _number(budget.mean_abs, ".1e"), _number(budget.snr_db, ".1f"))
@@ -145,7 +147,13 @@ def _verdict(report: ParityReport, console: Console) -> None:
     if report.refused:
         total += f", {len(report.refused)} refused"
     words = {0: f"[green]{matches}[/]", 1: "[bold red]something does not match[/]"}
-    console.print(f"{total}: {words.get(report.exit_code, '[bold red]not verified[/]')}", highlight=False)
+    left = f"[yellow]{matches} but for what was refused[/]" if _only_refused(report) else "[bold red]not verified[/]"
+    console.print(f"{total}: {words.get(report.exit_code, left)}", highlight=False)
+
+
+def _only_refused(report: ParityReport) -> bool:
+    """Whether all that was written matches."""
+    return bool(report.refused) and msgspec.structs.replace(report, refused=()).exit_code == EXIT_OK
 
 
 def _largest(row: ParityRow, field: str) -> str:

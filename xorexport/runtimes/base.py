@@ -10,6 +10,7 @@ from typing import Self, final
 
 import numpy as np
 
+from xorexport.dtypes import name_of
 from xorexport.errors import EngineError, MismatchError, UsageError, XorexportError, brief
 from xorexport.spec import Artifact, Signature, TensorSpec
 
@@ -163,10 +164,10 @@ def _check(
         fits = len(array.shape) == len(spec.shape) and all(
             size is None or size == actual for size, actual in zip(spec.shape, array.shape, strict=True)
         )
-        if array.dtype.name != spec.dtype or not fits:
+        if name_of(array.dtype) != spec.dtype or not fits:
             raise error(
                 f"{side} '{spec.name}'",
                 expected=spec.describe(),
-                found=f"{array.dtype.name}{list(array.shape)}",
+                found=f"{name_of(array.dtype)}{list(array.shape)}",
                 remedy=f"{side}s have the dtype and the dimensions of the signature",
             )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from xorexport.dtypes import name_of, texts
 from xorexport.errors import EngineUnavailableError, MismatchError, UnsafeModelError
 from xorexport.readers import savedmodel_safety
 from xorexport.readers.savedmodel_path import plain_path
@@ -58,11 +59,11 @@ class SavedModelSession(Session):
 
     def _run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         results = self._function(**{name: tf.constant(array) for name, array in inputs.items()})
-        return {name: tensor.numpy() for name, tensor in results.items()}
+        return {name: texts(tensor.numpy()) for name, tensor in results.items()}
 
 
 def _spec(name: str, spec: Any) -> TensorSpec:
-    return TensorSpec(name=name, dtype=np.dtype(spec.dtype.as_numpy_dtype).name, shape=tuple(spec.shape))
+    return TensorSpec(name=name, dtype=name_of(spec.dtype.as_numpy_dtype), shape=tuple(spec.shape))
 
 
 def _in_order(found: Mapping[str, TensorSpec], expected: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from xorexport.errors import ModelError, brief
+from xorexport.dtypes import texts
+from xorexport.errors import ModelError
+from xorexport.network.signature import running
 from xorexport.tracing.culprits import layers_with
 from xorexport.tracing.trace import Traced
 
@@ -31,26 +31,30 @@ def check_repeatable(traced: Traced, inputs: Mapping[str, np.ndarray]) -> None:
     assigning = [op_type for op_type in traced.op_types if op_type.startswith("Assign")]
     if not drawing and not assigning:
         return
-    state = [(variable, np.array(variable.value)) for variable in traced.model.non_trainable_variables]
+    # Of the graph, not of the model: Keras does not count the states of recurrent layers among its variables.
+    state = [(variable, variable.numpy()) for variable in traced.concrete.variables if not variable.trainable]
     try:
         first, second = (run(traced, inputs) for _ in range(2))
         # A generator's own state may change; whether that matters is seen in the outputs.
         changed = [
-            variable.path
+            variable.name.partition(":")[0]
             for variable, before in state
-            if "seed_generator" not in variable.path and not np.array_equal(before, np.array(variable.value))
+            if "seed_generator" not in variable.name and not np.array_equal(before, variable.numpy())
         ]
     finally:
         for variable, before in state:
             variable.assign(before)
     if changed:
+        # The graph has its variables in another order each time.
+        *scopes, own = min(changed).split("/")
+        owner = f"layer '{scopes[-1]}'" if scopes else "the model"
         raise ModelError(
             f"model '{traced.model.name}'",
             expected="a model that predicts without changing its variables",
-            found=f"'{changed[0]}', which changes with each prediction",
+            found=f"{owner}, which keeps '{own}' from one prediction to the next",
             remedy="make recurrent layers with stateful=False, and let layers assign while they train alone",
         )
-    moved = [name for name, array in first.items() if not np.array_equal(array, second[name], equal_nan=True)]
+    moved = [name for name, array in first.items() if not _same(array, second[name])]
     if moved:
         raise ModelError(
             f"model '{traced.model.name}'",
@@ -58,6 +62,10 @@ def check_repeatable(traced: Traced, inputs: Mapping[str, np.ndarray]) -> None:
             found=f"other values of '{moved[0]}' each time: {layers_with(traced, drawing or assigning)}",
             remedy="export the layers before the one that draws, or let it return the mean when it is not training",
         )
+
+
+def _same(first: np.ndarray, second: np.ndarray) -> bool:
+    return np.array_equal(first, second, equal_nan=first.dtype.kind == "f")
 
 
 def check_rows(traced: Traced, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
@@ -76,8 +84,9 @@ def check_rows(traced: Traced, inputs: Mapping[str, np.ndarray], outputs: Mappin
     alone = run(traced, {name: array[:1] for name, array in inputs.items()})
     for name, array in alone.items():
         together = outputs[name][: len(outputs[name]) // rows]
-        apart = array.shape != together.shape or not np.allclose(array, together, rtol=1e-2, atol=1e-2, equal_nan=True)
-        if apart and array.dtype.kind == "f":
+        if array.dtype.kind != "f":
+            continue
+        if array.shape != together.shape or not np.allclose(array, together, rtol=1e-2, atol=1e-2, equal_nan=True):
             raise ModelError(
                 f"model '{traced.model.name}', output '{name}'",
                 expected="a prediction for each row that does not depend on the rows beside it",
@@ -90,24 +99,9 @@ def run(traced: Traced, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
     """What the trace computes, by canonical name.
 
     Raises:
-        ModelError: it cannot be computed for these inputs.
+        ModelError: it fails on these rows.
     """
-    with computing(traced.model):
-        outputs = traced.concrete(*(inputs[spec.name] for spec in traced.signature.inputs))
-    return {name: np.asarray(outputs[name]) for name in outputs}
-
-
-@contextmanager
-def computing(model: keras.Model) -> Iterator[None]:
-    """Say in one line what TensorFlow says in a hundred about inputs that an op of the model does not take."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        reason = next((line for line in reversed(str(error).splitlines()) if line and "{{node" not in line), "")
-        node = re.search(r"\{\{node ([^}]+)\}\}", str(error))
-        raise ModelError(
-            f"model '{model.name}'",
-            expected="a model that predicts for any number of rows",
-            found=f"'{node.group(1)}': {reason}" if node else brief(error),
-            remedy="call predict on one row and on several to see what fails, or fix the batch with --signature",
-        ) from error
+    tensors = [tf.constant(inputs[spec.name], spec.dtype) for spec in traced.signature.inputs]
+    with running(traced.model):
+        outputs = traced.concrete(*tensors)
+    return {name: texts(outputs[name]) for name in outputs}

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import keras
+import msgspec
 import tensorflow as tf
 from keras import tree
 
@@ -112,7 +113,7 @@ def trace(model: keras.Model, interface: Interface | None = None, plan: Plan = P
             f"model '{model.name}'",
             expected="a model that TensorFlow can trace into a graph",
             found=brief(error),
-            remedy="call it once on a batch of tf.zeros in a tf.function to see the layer that fails",
+            remedy=_remedy(interface),
         ) from error
     return Traced(model, interface, Signature(inputs=inputs, outputs=tuple(outputs)), function, concrete, plan)
 
@@ -127,6 +128,18 @@ def _refuse_complex(model: keras.Model, layers: Sequence[str], outputs: Sequence
                 found=spec.dtype,
                 remedy="return keras.ops.real and keras.ops.imag of it as two outputs",
             )
+
+
+def _remedy(interface: Interface) -> str:
+    """What may help a model that cannot be traced: fixed sizes, where it has dynamic ones."""
+    if not any(None in spec.shape for spec in interface.inputs):
+        return "call it once on a batch of tf.zeros in a tf.function to see the layer that fails"
+    fixed = [
+        msgspec.structs.replace(spec, shape=interface.example.get(spec.name, tuple(size or 1 for size in spec.shape)))
+        for spec in interface.inputs
+    ]
+    options = " ".join(f"--signature '{spec.describe()}'" for spec in fixed)
+    return f"if a layer needs to know the sizes, fix them, for example with {options}"
 
 
 def _plain(tensor: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from xorexport.results import Comparison, Outcome
@@ -20,7 +22,7 @@ def compare(
     """Hold one output against its reference.
 
     `|actual - expected| <= atol + rtol * |expected|` must be true of every float; values that are not finite, whole
-    numbers and truth values must be the same in the same place.
+    numbers, truth values and strings must be the same in the same place.
 
     Args:
         actual: of any shape, or `None` where the engine returned no such output.
@@ -29,7 +31,7 @@ def compare(
     reason = _incomparable(actual, expected)
     if actual is None or reason:
         return Comparison(output=name, outcome=Outcome.FAIL, reason=reason)
-    found, wanted = actual.astype(np.float64), expected.astype(np.float64)
+    found, wanted = _numbers(actual, expected)
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(found - wanted)
         difference[found == wanted] = 0.0  # equal infinities
@@ -113,6 +115,13 @@ def _ordered(array: np.ndarray) -> np.ndarray:
     return np.where(bits < 0, -(bits + (1 << (8 * array.dtype.itemsize - 1))), bits)
 
 
+def _numbers(actual: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both in float64; of strings, 1 where they are the expected ones."""
+    if expected.dtype.kind == "O":
+        return (actual == expected).astype(np.float64), np.ones(expected.shape)
+    return actual.astype(np.float64), expected.astype(np.float64)
+
+
 def _misses(
     actual: np.ndarray,
     expected: np.ndarray,
@@ -123,5 +132,9 @@ def _misses(
     count = int(np.count_nonzero(~(difference <= allowed)))
     return (
         f"{count} of {difference.size} values differ; at {[int(index) for index in worst]} "
-        f"expected {expected[worst]:.9g} +- {allowed[worst]:.2g}, found {actual[worst]:.9g}"
+        f"expected {_shown(expected[worst])} +- {allowed[worst]:.2g}, found {_shown(actual[worst])}"
     )
+
+
+def _shown(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else f"{value:.9g}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from xorexport.bundle import MANIFEST, MANIFEST_VERSION, Bundle
+from xorexport.dtypes import known, name_of
 from xorexport.errors import ModelError, UsageError
 from xorexport.readers.base import Ends
 from xorexport.registry import FORMATS, check_names, load
@@ -34,8 +35,6 @@ SUFFIXES = {".h5": "keras", ".hdf5": "keras"}
 """Of files whose format is not called as they end."""
 SAVEDMODEL_FILE = "saved_model.pb"
 DEFAULT = Tolerance(rtol=1e-5, atol=1e-5)
-NUMBERS = "fiub"
-"""Kinds of dtypes: floats, integers, unsigned integers, truth values."""
 
 
 def verify_file(
@@ -138,12 +137,12 @@ def _ends(format_name: str, path: Path, selection: Selection) -> Ends:
     specs = (*ends.signature.inputs, *ends.signature.outputs)
     names = [spec.name for spec in specs]
     for spec in specs:
-        if spec.dtype not in np.sctypeDict or np.dtype(spec.dtype).kind not in NUMBERS:
+        if not known(spec.dtype):
             raise ModelError(
                 f"{path}, '{spec.name}'",
-                expected="inputs and outputs of numbers or truth values",
+                expected="inputs and outputs of numbers, truth values or strings",
                 found=spec.dtype,
-                remedy="export the part of the model between its text or lookup layers",
+                remedy="split them into such dtypes, for example real and imaginary parts",
             )
         if not spec.name or names.count(spec.name) > 1:
             raise ModelError(
@@ -176,7 +175,7 @@ def _bundle(path: Path, format_name: str, ends: Ends, golden: Golden, tolerance:
     arrays = {f"golden/{side}/{name}": array for side, of in golden.sides().items() for name, array in of.items()}
     tensors = {
         side: {
-            name: TensorData(dtype=array.dtype.name, shape=array.shape, file=f"golden/{side}/{name}")
+            name: TensorData(dtype=name_of(array.dtype), shape=array.shape, file=f"golden/{side}/{name}")
             for name, array in of.items()
         }
         for side, of in golden.sides().items()
@@ -225,7 +224,7 @@ def _signatures(signature: Signature, golden: Golden) -> tuple[Signature, Signat
             # A file may not say how many dimensions there are; the reference does.
             shape = spec.shape or (None,) * array.ndim
             floats = spec.quantization is not None and array.dtype.kind == "f"
-            of_model.append(TensorSpec(name=spec.name, dtype=array.dtype.name, shape=shape))
+            of_model.append(TensorSpec(name=spec.name, dtype=name_of(array.dtype), shape=shape))
             of_file.append(
                 TensorSpec(
                     name=spec.name, dtype=spec.dtype, shape=shape, quantization=spec.quantization if floats else None

@@ -48,6 +48,14 @@ class Selection:
         check_names("--format", self.formats, FORMATS)
         check_names("--engine", self.engines, ENGINES)
         check_names("--require", self.required, ENGINES)
+        for name in self.engines if self.formats else ():
+            if ENGINES[name].format not in self.formats:
+                raise UsageError(
+                    f"--engine {name}",
+                    expected=f"an engine for {' or '.join(self.formats)}",
+                    found=f"one for {ENGINES[name].format}",
+                    remedy="leave --format or --engine out",
+                )
 
     def engines_for(self, artifact: Artifact) -> list[str]:
         """Names of the engines that shall run an artifact; a required one always does."""
@@ -140,9 +148,9 @@ def _selected(bundle: Bundle, selection: Selection) -> list[Artifact]:
     if lacking := sorted(needed - held):
         raise UsageError(
             str(bundle.root),
-            expected=f"a bundle with {', '.join(sorted(needed))}",
+            expected=f"artifacts of format {', '.join(lacking)}",
             found=", ".join(sorted(held)) or "no artifacts",
-            remedy=f"export it with --format {lacking[0]}, or ask for what is there",
+            remedy="choose a --format and an --engine for what is there",
         )
     return [artifact for artifact in artifacts if artifact.format in needed]
 
@@ -241,7 +249,11 @@ def _worst_input(results: Sequence[Comparison], golden: GoldenSet, inputs: dict[
     if golden.row_names:
         return golden.row_names[row]
     values = np.concatenate([np.atleast_1d(array[row]).ravel()[:3] for array in inputs.values()])
-    return f"row {row}: " + ", ".join(f"{value:.4g}" for value in values[:3]) + ("..." if values.size > 3 else "")
+    return f"row {row}: " + ", ".join(map(_shown, values[:3])) + ("..." if values.size > 3 else "")
+
+
+def _shown(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else f"{value:.4g}"
 
 
 def _row(artifact: Artifact, engine: str, outcome: Outcome, reason: str) -> ParityRow:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.registry import everywhere, kind
+from zoo.registry import kind
 
 
 def dense_behind(x, hidden, units=2):
@@ -89,22 +89,40 @@ def hashed_integers():
     return dense_behind(x, layers.Embedding(7, 3)(layers.Hashing(7)(x)))
 
 
-STRINGS = dict.fromkeys(("keras", "savedmodel", "tflite", "onnx"), "")
+NO_STRINGS = {"tflite": "LookupTableFindV2 in layer", "onnx": "LookupTableFindV2 in layer"}
 
 
-@kind(sample=True, refused=everywhere("dtype string"))
+@kind(sample=True, refused=NO_STRINGS)
 def string_lookup():
-    """StringLookup: text as input is refused."""
+    """StringLookup: text as input, which neither TFLite nor ONNX files hold."""
     x = keras.Input((2,), dtype="string", name="words")
     return dense_behind(x, layers.Embedding(5, 3)(layers.StringLookup(vocabulary=["low", "middle", "high"])(x)))
 
 
-@kind(refused=everywhere("dtype string"))
+@kind(refused=NO_STRINGS)
+def string_labels():
+    """StringLookup the other way round, which returns the names of classes beside their probabilities."""
+    x = keras.Input((4,), name="x")
+    probabilities = layers.Dense(3, activation="softmax", name="probabilities")(x)
+    labels = layers.StringLookup(vocabulary=["low", "middle", "high"], num_oov_indices=0, invert=True, name="label")
+    return keras.Model(x, [probabilities, labels(keras.ops.argmax(probabilities, axis=-1))])
+
+
+@kind(refused=NO_STRINGS)
 def text_vectorization():
-    """TextVectorization: text as input is refused."""
+    """TextVectorization: text as input, which neither TFLite nor ONNX files hold."""
     x = keras.Input((1,), dtype="string", name="text")
     layer = layers.TextVectorization(vocabulary=["the", "cat", "sat"], output_sequence_length=4)
     return dense_behind(x, layers.Embedding(6, 3)(layer(x)))
+
+
+@kind(refused=dict.fromkeys(("tflite", "onnx"), "StringToHashBucketFast in layer"))
+def hashed_words():
+    """Hashing of words, beside numbers."""
+    words, x = keras.Input((2,), dtype="string", name="words"), keras.Input((4,), name="x")
+    embedded = layers.Flatten()(layers.Embedding(8, 3)(layers.Hashing(8)(words)))
+    joined = layers.Concatenate()([x, embedded])
+    return keras.Model({"words": words, "x": x}, layers.Dense(2, name="y")(joined))
 
 
 @kind(sample=True)

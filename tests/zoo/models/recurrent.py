@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from zoo.registry import kind
+from zoo.registry import everywhere, kind
 
 
 def over_steps(layer, steps=6, features=3):
@@ -173,3 +173,10 @@ def time_distributed():
     x = keras.Input((4, 8, 8, 1), name="frames")
     frame = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(2, 3, strides=2), layers.Flatten()], name="frame")
     return keras.Model(x, layers.Dense(2, name="action")(layers.GRU(3)(layers.TimeDistributed(frame)(x))))
+
+
+@kind(refused=everywhere("layer 'memory', which keeps 'rnn_state'"))
+def lstm_stateful():
+    """A state that goes on from one prediction to the next."""
+    x = keras.Input(batch_shape=(3, 6, 2), name="x")
+    return keras.Model(x, layers.Dense(2)(layers.LSTM(4, stateful=True, name="memory")(x)))

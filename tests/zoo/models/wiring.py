@@ -199,6 +199,27 @@ def subclassed_list():
     return model
 
 
+@keras.saving.register_keras_serializable("zoo")
+class Reader(keras.Model):
+    """Takes tokens."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.words = layers.Embedding(9, 4, mask_zero=True)
+        self.memory, self.head = layers.LSTM(3), layers.Dense(2)
+
+    def call(self, tokens, training=None):
+        return self.head(self.memory(self.words(tokens)))
+
+
+@kind()
+def subclassed_tokens():
+    """A subclassed model of tokens, whose dtype Keras does not keep."""
+    model = Reader(name="reader")
+    model(ops.ones((2, 6), "int32"))
+    return model
+
+
 @kind(sample=True)
 def sequential_called():
     """A Sequential without Input, built by its first call, on a batch of three."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,16 +11,23 @@ from unittest import mock
 
 import keras
 
-from xorexport.errors import ModelError, UnsafeModelError
+from xorexport.errors import ModelError, UnsafeModelError, brief
 
-CODE = {"Lambda": "a Lambda layer", "__lambda__": "a lambda function"}
-"""What holds Python code in a saved config, by class name; the code runs as soon as the file is loaded."""
+CODE = {
+    "Lambda": "a Lambda layer, whose Python code",
+    "__lambda__": "a lambda function, whose Python code",
+    "TFSMLayer": "a TFSMLayer, whose SavedModel elsewhere on the disk",
+}
+"""What runs as soon as a file is loaded, by class name in its config."""
 CONFIG = re.compile(r" using config=.*?Exception encountered:", re.DOTALL)
 """What Keras prints of a layer before it says what is wrong with it: too much for one line."""
 LONGEST = 300
 """Characters of somebody else's message."""
 UNKNOWN = re.compile(r"(?:Could not locate \w+|Unknown [\w ]+:) '([^']+)'")
 """How Keras says that it knows no such class or function: in its own format, and in HDF5."""
+
+INIT = re.compile(r"(\w+)\.__init__\(\) ((?:got an unexpected|missing) [^\n]*)")
+"""How Python says that a class cannot be made with the arguments in its config."""
 
 
 class UnknownClassError(ModelError):
@@ -50,7 +58,7 @@ def check_model(model: Any, subject: str) -> keras.Model:
 
 
 def check_code(config: Any, subject: str, unsafe: bool) -> None:
-    """Refuse Python code in a saved config, unless it may run.
+    """Refuse code in a saved config, unless it may run.
 
     Raises:
         UnsafeModelError: it names what holds the code.
@@ -60,7 +68,7 @@ def check_code(config: Any, subject: str, unsafe: bool) -> None:
         raise UnsafeModelError(
             subject,
             expected="a model without code in its file",
-            found=f"{code[0]}, whose Python code would run as soon as the file is loaded",
+            found=f"{code[0]} would run as soon as the file is loaded",
             remedy="give --unsafe if you trust where the file comes from",
         )
 
@@ -91,10 +99,17 @@ def not_loaded(subject: str, error: Exception, remedy: str) -> ModelError:
             found=", ".join(f"'{name}'" for name in unknown),
             remedy="give --import MODULE for the Python module that defines them, or package.module:function",
         )
-    found = CONFIG.sub(":", f"{type(error).__name__}: {error}")
-    return ModelError(
-        subject, expected="a model that Keras can load", found=" ".join(found.split())[:LONGEST], remedy=remedy
-    )
+    if refused := INIT.findall(str(error)):
+        class_name, reason = refused[-1]
+        return ModelError(
+            subject,
+            expected="classes that can be made again from their config",
+            found=f"'{class_name}', whose __init__() {reason}",
+            remedy="let it take **kwargs for super().__init__(), and get_config return every other argument",
+        )
+    # First without the config, which may be longer than the rest, and then cut.
+    found = CONFIG.sub(":", brief(error, sys.maxsize))[:LONGEST]
+    return ModelError(subject, expected="a model that Keras can load", found=found, remedy=remedy)
 
 
 @contextmanager

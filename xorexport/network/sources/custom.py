@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import keras
 from keras.src.backend.common import global_state
 
-from xorexport.errors import UsageError, brief
+from xorexport.importing import import_module
 
 KINDS = (
     keras.Layer,
@@ -44,31 +41,6 @@ def classes_of(modules: Sequence[str]) -> Iterator[None]:
         objects |= own(import_module(name))
     with _known(objects):
         yield
-
-
-def import_module(name: str) -> ModuleType:
-    """Import a module, from the current folder as well.
-
-    Raises:
-        UsageError: it is not there, or fails.
-    """
-    find_in_current_folder()
-    try:
-        return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        # The user's module runs here, and may raise anything.
-        raise UsageError(
-            "--import",
-            expected="a Python module that can be imported from here",
-            found=f"'{name}': {brief(error)}",
-            remedy="give its name without .py, and run the command in the folder that holds it",
-        ) from error
-
-
-def find_in_current_folder() -> None:
-    """Let Python find modules in the current folder, as `python -m` does."""
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
 
 
 def own(module: ModuleType) -> dict[str, Any]:

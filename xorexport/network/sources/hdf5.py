@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def load(path: Path, unsafe: bool = False) -> keras.Model:
     check_code(config, str(path), unsafe)
     changed = keras2.translated(config, str(path)) if version.startswith(keras2.VERSIONS) else config
     try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore", category=UserWarning):
+        with tempfile.TemporaryDirectory() as folder:
             source = path if changed == config else _rewritten(path, changed, Path(folder))
             model = keras.models.load_model(str(source), compile=False, safe_mode=not unsafe)
     except Exception as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from xorexport import segments
@@ -17,9 +18,11 @@ from xorexport.network import loading
 from xorexport.network.conversion import twin
 from xorexport.network.domains import domains_of
 from xorexport.network.equivalence import compare, compare_training
+from xorexport.network.first_call import with_free_batch
 from xorexport.network.interface import Interface, interface_of
 from xorexport.network.scopes import safe_scopes
 from xorexport.network.signature import call
+from xorexport.network.subclassed import arguments_left_out, with_whole_numbers
 from xorexport.network.training import History, TrainingSettings, train
 from xorexport.progress import Listener
 from xorexport.readers.savedmodel_path import plain_name
@@ -29,12 +32,16 @@ from xorexport.samples import (
     SIZES,
     SampleSet,
     calibration_points,
-    check_numbers,
+    check_dtypes,
     draw,
     drawn_sets,
     given_sets,
     segment_sets,
 )
+from xorexport.spec import TensorSpec
+
+if TYPE_CHECKING:
+    import keras
 
 LARGEST_TWIN = 1 << 30
 """Bytes of weights up to which a model is compared with its twin, which takes four times as much beside it."""
@@ -70,13 +77,16 @@ def default_network(request: ExportRequest, listener: Listener) -> Candidate:
 
     Raises:
         TrainingError: it did not learn the four segments.
+        UsageError: there are more or fewer labels than classes.
     """
     architecture, training, seed = request.architecture, request.training, request.seed
+    # Before it is trained, which takes time.
+    request.check_labels(
+        [TensorSpec(name=architecture.output_name, dtype="float32", shape=(None, architecture.outputs))]
+    )
     sizes = "-".join(map(str, (architecture.inputs, *architecture.hidden, architecture.outputs)))
     listener.step(f"training {sizes}, {training.loss}, seed {training.seed}")
-    keras.utils.set_random_seed(training.seed)
-    sequential, functional = architecture.sequential(), architecture.functional()
-    functional.set_weights(sequential.get_weights())
+    sequential, functional = architecture.both(training.seed)
     histories = _train_both(sequential, functional, training, listener)
     epochs = len(histories[0].loss)
     listener.step(
@@ -114,16 +124,27 @@ def given_model(request: ExportRequest, listener: Listener) -> Candidate:
         UsageError: what the user says of its inputs, or gives as samples, does not fit it.
     """
     source = request.model
-    if isinstance(source, keras.Model):
-        model, name = loading.check_model(source, f"model '{source.name}'"), source.name
-    else:
+    if isinstance(source, (str, Path)):
         listener.step(f"loading {source}")
-        model, name = loading.load_model(str(source), request.unsafe), loading.model_name(str(source))
-    name = plain_name(name)
+        model, name = loading.load_model(source, request.unsafe), loading.model_name(str(source))
+    else:
+        model = loading.check_model(source, f"model '{getattr(source, 'name', source)}'")
+        name = model.name
+    with loading.about(model, source):
+        return _prepared(model, plain_name(name), request, listener)
+
+
+def _prepared(model: keras.Model, name: str, request: ExportRequest, listener: Listener) -> Candidate:
+    """Find out how a model is called, and what to check it on."""
+    model, batch_note = with_free_batch(model)
     interface = interface_of(model, request.inputs)
-    check_numbers(interface.inputs)
+    arguments_note = arguments_left_out(model, interface)
+    if not request.inputs:
+        interface = with_whole_numbers(model, interface)
+    check_dtypes(interface.inputs)
     samples, calibration, notes = _samples(request, model, interface)
-    for note in notes:
+    # Whoever gives the sizes knows them.
+    for note in filter(None, ("" if request.inputs else batch_note, arguments_note, *notes)):
         listener.step(f"note: {note}")
     example = {name: array.shape for name, array in samples[0].inputs.items()}
     return Candidate(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from importlib import metadata
 
 from xorexport import __version__
-from xorexport.errors import UsageError
+from xorexport.candidates import Candidate
 from xorexport.network import weights
-from xorexport.network.candidates import Candidate
 from xorexport.network.domains import decisions_of
 from xorexport.network.policy import policy_of
 from xorexport.request import ExportRequest
-from xorexport.spec import Decision, ModelInfo, Signature
+from xorexport.spec import ModelInfo, Signature
 
 PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 
@@ -20,38 +19,20 @@ def model_info(request: ExportRequest, candidate: Candidate, signature: Signatur
     """What the model says of itself.
 
     Raises:
-        UsageError: there are more or fewer labels than classes.
+        UsageError: there are more or fewer labels than any output has classes.
     """
-    decisions = decisions_of(candidate.model, signature)
-    _check_labels(request.labels, decisions, signature)
+    request.check_labels(signature.outputs)
     return ModelInfo(
         name=candidate.name,
         description=request.description or candidate.description,
         parameters=candidate.model.count_params(),
         weights_sha256=weights.weights_sha256(candidate.model),
         labels=request.labels or candidate.labels,
-        decisions=decisions,
+        decisions=decisions_of(candidate.model, signature),
         policy=policy_of(candidate.model),
         preprocessing=request.preprocessing,
         postprocessing=request.postprocessing,
     )
-
-
-def _check_labels(labels: tuple[str, ...], decisions: dict[str, Decision], signature: Signature) -> None:
-    """Refuse labels of which there are more or fewer than classes."""
-    classes = {
-        2 if decisions[spec.name] is Decision.THRESHOLD else spec.shape[-1]
-        for spec in signature.outputs
-        if spec.name in decisions
-    }
-    if labels and classes != {len(labels)}:
-        count = f"a name for each of {' or '.join(map(str, classes))} classes"
-        raise UsageError(
-            "--labels",
-            expected=count if classes else "none, since no output is a sigmoid or a softmax",
-            found=f"{len(labels)}: {', '.join(labels)}",
-            remedy="name the classes by number, from 0",
-        )
 
 
 def metadata_of(info: ModelInfo, versions: dict[str, str]) -> dict[str, str]:
