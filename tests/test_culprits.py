@@ -57,6 +57,18 @@ def test_functions_and_loops_are_looked_into():
     assert layers_with(trace(keras.Model(x, cell(x))), ["Sinh"]) in ("Sinh in layer 'loop'", "Sinh in layer 'cell'")
 
 
-def test_an_op_outside_of_all_layers_has_its_type_alone():
+def test_an_op_between_layers_has_its_operations_name_without_keras_number():
     x = keras.Input((3,), name="x")
-    assert layers_with(trace(keras.Model(x, ops.sinh(x))), ["Sinh"]) == "Sinh"
+    traced = trace(keras.Model(x, layers.Dense(3, name="sinh_9")(ops.sinh(x) + ops.sinh(2.0 * x % 3.0))))
+    assert (
+        layers_with(traced, ["Sinh", "FloorMod", "Roll"])
+        == "Sinh in operation 'sinh', FloorMod in operation 'mod', Roll"
+    )
+    assert keras.Operation.__call__.__name__ != "scoped"
+
+
+def test_an_operation_in_an_inner_model_is_named_as_itself():
+    inner_x = keras.Input((4, 3))
+    inner = keras.Model(inner_x, ops.sinh(inner_x))
+    x = keras.Input((4, 3), name="x")
+    assert layers_with(trace(keras.Sequential([x, inner])), ["Sinh"]).startswith("Sinh in layer '")

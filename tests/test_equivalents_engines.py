@@ -5,6 +5,7 @@ import functools
 import equivalent_ops
 import keras
 import pytest
+import test_equivalents_axes
 import test_equivalents_elementwise
 import test_equivalents_images
 import test_equivalents_integers
@@ -28,6 +29,7 @@ from xorexport.tracing.trace import trace
 TABLES = {"tflite": tuple(tflite_ops.SUBSTITUTES), "onnx": tuple(onnx_ops.SUBSTITUTES)}
 """By format: the op types that its exporter replaces."""
 MODULES = (
+    test_equivalents_axes,
     test_equivalents_elementwise,
     test_equivalents_images,
     test_equivalents_integers,

@@ -52,10 +52,62 @@ def products(axis, exclusive, reverse):
     return lambda x: tf.math.cumprod(x, axis, exclusive=bool(exclusive), reverse=bool(reverse))
 
 
+WIDE = np.concatenate([INTEGERS.astype(np.int64), RANDOM.integers(-(2**62), 2**62, 200, dtype=np.int64)])
+DIVISORS = INTEGERS[(INTEGERS != 0) & (INTEGERS != -1)]
+SCORES = np.float32([[3, 1, 1, -2], [0, 0, 0, 0], [np.nan, 1, 2, 3], [5, np.inf, 1, 2], [-1, -3, -2, -5]])
+TARGETS = np.int32([1, 3, 2, 0, 4])
+
+
+SORTED = [np.float32([[-1, 0, 0, 2], [-np.inf, 1, 3, np.inf]]), np.float32([[-2, -1, 0, 1, 3], [0, 1, 2, 3, np.inf]])]
+RANKED = [array[:1].astype(np.int32) for array in SORTED]
+
+
+def one_hot(depth, on, off, axis=-1):
+    return lambda x: tf.raw_ops.OneHot(indices=x, depth=depth, on_value=on, off_value=off, axis=axis)
+
+
+def bound(op_type):
+    return lambda x, y: [
+        getattr(tf.raw_ops, op_type)(sorted_inputs=x, values=y, out_type=dtype) for dtype in (tf.int32, tf.int64)
+    ]
+
+
+def in_top_k(predictions, targets):
+    """Every number of classes; a target that is none is in none of them."""
+    return [tf.raw_ops.InTopKV2(predictions=predictions, targets=targets, k=k) for k in range(6)]
+
+
+def alone(op_type):
+    return lambda x: getattr(tf.raw_ops, op_type)(x=x)
+
+
 FACTORS = RANDOM.uniform(-2, 2, (3, 7, 4)).astype(np.float32)
 WAYS = [(axis, *flags) for axis, flags in zip((1, -1, 0, -2), ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True)]
 
 CASES = {
+    "Abs": [Case("64 bits", alone("Abs"), [WIDE])],
+    "Sign": [Case("64 bits", alone("Sign"), [WIDE])],
+    "Invert": [Case(dtype, alone("Invert"), [WIDE.astype(dtype)]) for dtype in ("int32", "int64")],
+    "FloorDiv": [
+        Case("every pair", op("FloorDiv"), [INTEGERS[:, None], DIVISORS[None]]),
+        Case("64 bits", op("FloorDiv"), [WIDE[:, None], DIVISORS[None].astype(np.int64)]),
+    ],
+    "LowerBound": [Case("rows", bound("LowerBound"), SORTED), Case("integers", bound("LowerBound"), RANKED)],
+    "UpperBound": [
+        Case("rows", bound("UpperBound"), SORTED, shapes=[(None, 4), (None, None)]),
+        Case("integers", bound("UpperBound"), RANKED),
+    ],
+    "OneHot": [
+        Case("integers", one_hot(5, np.int32(7), np.int32(-2)), [COUNTED]),
+        Case("the first axis", one_hot(5, np.int64(1), np.int64(0), axis=0), [COUNTED.astype(np.int64)]),
+        Case("a middle axis", one_hot(4, np.int8(1), np.int8(0), axis=1), [COUNTED]),
+        Case("truth values", one_hot(5, True, False), [COUNTED]),
+        Case("the other way round", one_hot(5, False, True), [COUNTED], shapes=[(None, 4)]),
+    ],
+    "InTopKV2": [
+        Case("every k", in_top_k, [SCORES, TARGETS]),
+        Case("unknown batch", in_top_k, [SCORES, TARGETS.astype(np.int64)], shapes=[(None, 4), (None,)]),
+    ],
     "BitwiseAnd": [Case("every pair", op("BitwiseAnd"), PAIRS)],
     "BitwiseOr": [Case("every pair", op("BitwiseOr"), PAIRS)],
     "LeftShift": [Case("every pair", op("LeftShift"), [INTEGERS[:, None], np.arange(32, dtype=np.int32)[None]])],
@@ -100,6 +152,13 @@ def test_the_equivalent_is_what_tensorflow_computes(op_type, case):
 def test_integers_of_other_widths_are_left_alone(op_type):
     narrow = np.int8([1, 2])
     assert op_type in frozen_with({op_type: EQUIVALENTS[op_type]}, op(op_type), narrow, narrow).op_types
+
+
+def test_floats_and_integers_that_formats_can_handle_are_left_alone():
+    for op_type, x in {"Abs": INTEGERS, "Sign": INTEGERS, "Invert": np.uint8([1, 2])}.items():
+        assert op_type in frozen_with(EQUIVALENTS, alone(op_type), x).op_types
+    assert "FloorDiv" in frozen_with(EQUIVALENTS, op("FloorDiv"), FACTORS, FACTORS).op_types
+    assert "OneHot" in frozen_with(EQUIVALENTS, one_hot(5, 1.0, 0.0), COUNTED).op_types
 
 
 def test_what_depends_on_the_values_is_left_alone():

@@ -77,6 +77,18 @@ def test_the_equivalent_is_what_tensorflow_computes(op_type, case):
     case.check(op_type)
 
 
+def test_complex_numbers_may_be_moved_around_between():
+    def moved(a, b):
+        z = tf.transpose(tf.reshape(tf.complex(a, b), [2, 3, 3]), [0, 2, 1])[:, ::2]
+        z = tf.pad(z, [[0, 0], [1, 0], [0, 2]])
+        return [*parts(z), tf.abs(tf.signal.ifft(z)), tf.signal.irfft(tf.complex(a, b), [31])]
+
+    frozen = frozen_with(EQUIVALENTS, moved, *SHORT, shapes=[(2, 9), (2, 9)])
+    assert frozen.op_types.isdisjoint({"Complex", "IFFT", "IRFFT", "Real", "Imag", "ComplexAbs"})
+    for found, expected in zip(frozen.run(*SHORT), moved(*SHORT), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+
+
 def test_a_chain_of_them_leaves_nothing_complex():
     def chain(x):
         spectrum = tf.signal.rfft(x)

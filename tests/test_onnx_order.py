@@ -11,7 +11,7 @@ from onnx import TensorProto
 from onnx import helper as make
 from support import sample_model
 
-from xorexport.exporters.onnx_order import put_in_order
+from xorexport.onnx_order import put_in_order
 
 X = np.random.default_rng(2).uniform(-2, 2, (3, 2)).astype(np.float32)
 

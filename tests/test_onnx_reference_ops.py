@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from xorexport.runtimes.onnx_reference import name_unused
 from xorexport.runtimes.onnx_reference_ops import NEW_OPS
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
@@ -205,3 +206,23 @@ def test_one_hot_keeps_the_dtype_of_its_values(kind, indices):
     }
     (hot,) = assert_equal(both(one_hot(-1, kind, 1, indices), given))
     assert hot.dtype == dtypes[kind]
+
+
+def test_an_output_without_a_name_is_not_taken_for_an_input_that_is_left_out():
+    text = """
+        <ir_version: 8, opset_import: ["" : 18]>
+        m (float[n] x, bool more) => (int64[k] counts, float[n] y) {
+            values, "", "", counts = Unique (x)
+            y = Loop ("", more, x) <body = b (int64 i, bool go, float[n] a) => (bool stop, float[n] b) {
+                b = Neg (a)
+                stop = Not (go)
+            }>
+        }
+    """
+    model = onnx.parser.parse_model(text)
+    given = {"x": np.float32([4, 2, 4, 1]), "more": np.bool_(True)}
+    with pytest.raises(ValueError, match="ambiguous"):
+        both(model, given)
+    name_unused(model.graph)
+    counts, y = assert_equal(both(model, given))
+    assert (counts.tolist(), y.tolist()) == ([1, 1, 2], [-4, -2, -4, -1])

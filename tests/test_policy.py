@@ -28,6 +28,11 @@ def test_another_policy_is_named_once(dtype):
     assert policy_of(model_of("float32", dtype, dtype)) == dtype
 
 
+def test_other_dtypes_may_be_coarser():
+    assert unit_roundoff(model_of("float32"), {"float64", "float32"}) == SINGLE
+    assert unit_roundoff(model_of("float16"), ["bfloat16"]) == 2.0**-8
+
+
 def test_several_are_named_in_order_of_their_names():
     assert policy_of(model_of("mixed_float16", "bfloat16", "float32", "float64")) == "bfloat16, float64, mixed_float16"
 

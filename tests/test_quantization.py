@@ -424,29 +424,6 @@ def test_a_loop_is_refused_where_its_ranges_cannot_be_measured(tmp_path):
         tflite_quantizer.quantize(source, "int8", [sample])
 
 
-def test_onnx_nodes_are_put_behind_what_they_and_their_bodies_read():
-    helper = onnx.helper
-    condition = helper.make_tensor_value_info("c", onnx.TensorProto.BOOL, [])
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["late"], ["z"], name="inner")],
-        "body",
-        [],
-        [helper.make_tensor_value_info("z", onnx.TensorProto.FLOAT, [1])],
-    )
-    nodes = [
-        helper.make_node("If", ["c"], ["y"], name="choice", then_branch=body, else_branch=body),
-        helper.make_node("Neg", ["x"], ["unrelated"], name="first"),
-        helper.make_node("Cast", ["x"], ["late"], to=onnx.TensorProto.FLOAT, name="appended"),
-    ]
-    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy")
-    graph = helper.make_graph(nodes, "loop", [x, condition], [y])
-    onnx_quantizer.sort_nodes(graph)
-    assert [node.name for node in graph.node] == ["first", "appended", "choice"]
-    graph.node[1].input[0] = "y"
-    with pytest.raises(ExportError, match="waits for a result that never comes"):
-        onnx_quantizer.sort_nodes(graph)
-
-
 def test_the_float_model_is_left_as_it_is(floats, quantized):
     source = floats("two_by_two")
     before = source.onnx.SerializeToString()

@@ -21,6 +21,7 @@ from xorexport.network.loading import classes_known
 from xorexport.network.signature import predict
 from xorexport.progress import Listener
 from xorexport.quantization.budget import excess
+from xorexport.registry import ENGINES
 from xorexport.reports import json as json_report
 from xorexport.request import ExportRequest
 from xorexport.results import BudgetRow, Outcome, ParityReport, ParityRow
@@ -214,7 +215,16 @@ class Draft:
         """Write a format by one plan, and run what was written."""
         traced = self.traced.retraced(plan)
         artifact = exporter.export(traced, options, self.candidate.name, self.root, format_name)
-        return artifact, self._verified(artifact)
+        rows = self._verified(artifact)
+        if _matches(rows) and all(ENGINES[row.engine].reference for row in rows if row.outcome is Outcome.PASS):
+            self._remove(artifact)
+            raise ExportError(
+                f"{format_name} export of '{self.candidate.name}'",
+                expected="a file that engines run which are there to be deployed",
+                found=next((row.reason for row in rows if row.outcome is Outcome.SKIPPED), "none that could be tried"),
+                remedy=f"replace what it names, or leave {format_name} out with --format",
+            )
+        return artifact, rows
 
     def _verified(self, artifact: Artifact) -> tuple[ParityRow, ...]:
         """Run one artifact on every engine."""

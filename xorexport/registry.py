@@ -57,11 +57,13 @@ class Engine:
 
     Attributes:
         family: engines of one family share kernels, so they are one witness.
+        reference: whether it shows what a format means, and is no engine to deploy.
     """
 
     format: str
     family: str
     runtime: Entry
+    reference: bool = False
 
 
 def _keras(target: str) -> Entry:
@@ -122,7 +124,9 @@ ENGINES: dict[str, Engine] = {
         "onnxruntime",
         _base("xorexport.runtimes.onnxruntime:OnnxRuntime", "onnxruntime", optimize=False),
     ),
-    "onnx-reference": Engine("onnx", "onnx", _base("xorexport.runtimes.onnx_reference:OnnxReference", "onnx")),
+    "onnx-reference": Engine(
+        "onnx", "onnx", _base("xorexport.runtimes.onnx_reference:OnnxReference", "onnx"), reference=True
+    ),
 }
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 from xorexport.bundle import digest_files
 from xorexport.dtypes import STRING
 from xorexport.errors import ExportError, XorexportError, brief
+from xorexport.network.policy import OTHER_FLOATS, policy_of
 from xorexport.spec import Artifact, FileDigest, Precision, Signature
 from xorexport.tracing.culprits import layers_with
 from xorexport.tracing.plans import Plan
@@ -176,6 +177,23 @@ class Exporter(ABC):
     @abstractmethod
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         """Write the artifact to `path`, which does not exist; return facts of the format."""
+
+
+def in_float32(plan: Plan, traced: Traced) -> Plan:
+    """The plan with all arithmetic in float32, and a note that says what it is otherwise."""
+    policy = policy_of(traced.model)
+    others = " and ".join(sorted(traced.dtypes.intersection(OTHER_FLOATS)))
+    what = f"the model's policy is {policy}" if policy else f"the model casts to {others}"
+    return plan.noted(f"computes in float32; {what}", float32=True)
+
+
+def or_in_float32(plans: Iterable[Plan], traced: Traced) -> Iterator[Plan]:
+    """Each plan, and behind it the same in float32, where the model has other floats and the plan keeps them."""
+    others = policy_of(traced.model) or traced.dtypes.intersection(OTHER_FLOATS)
+    for plan in plans:
+        yield plan
+        if others and not plan.float32:
+            yield in_float32(plan, traced)
 
 
 def _check_no_strings(traced: Traced, subject: str, format_name: str) -> None:

@@ -13,7 +13,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
 from tf2onnx import constants
 
 from xorexport.errors import ExportError, UsageError
-from xorexport.exporters.base import Calibration, Exporter, ExportOptions, with_fixed_sizes
+from xorexport.exporters.base import Calibration, Exporter, ExportOptions, in_float32, or_in_float32, with_fixed_sizes
 from xorexport.exporters.onnx_conversion import convert
 from xorexport.exporters.onnx_external import place_externally, write_externally
 from xorexport.exporters.onnx_names import name_values
@@ -49,10 +49,9 @@ class OnnxExporter(Exporter):
             inline=any("PartitionedCall" in op for op in traced.op_types),
             substitutes={op: SUBSTITUTES[op] for op in SUBSTITUTES if op in traced.op_types},
         )
-        policy = policy_of(traced.model)
-        if any(half in policy for half in HALF):
-            plan = plan.noted(f"computes in float32; the model's policy is {policy}", float32=True)
-        yield from with_fixed_sizes(plan, traced)
+        if traced.dtypes.intersection(HALF) or any(half in policy_of(traced.model) for half in HALF):
+            plan = in_float32(plan, traced)
+        yield from or_in_float32(with_fixed_sizes(plan, traced), traced)
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         opset = choose_opset(options.opset)
@@ -89,7 +88,8 @@ class OnnxExporter(Exporter):
             model = quantizer.quantize(onnx.load_from_string(before), precision, calibration.batches)
         after = model.SerializeToString(deterministic=True)
         target.write_bytes(after)
-        return artifact.signature, quantizer.quantized_share(before, after).remark()
+        remarks = (quantizer.quantized_share(before, after).remark(), quantizer.engine_remark(model))
+        return artifact.signature, "; ".join(filter(None, remarks))
 
 
 def choose_opset(wanted: int | None) -> int:
@@ -146,10 +146,12 @@ def check(path: Path, traced: Traced) -> None:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         path.unlink()
         reason = next(iter(str(error).splitlines()), "")
-        unknown = re.search(r"No Op registered for (\w+)", str(error))
-        advice = "replace the layer that uses the op, or leave onnx out with --format"
-        if unknown:
-            reason, advice = layers_with(traced, unknown.groups()), NEAREST.get(unknown.group(1), advice)
+        named = re.search(r"No Op registered for (\w+)|op_type:(\w+)", str(error))
+        advice = "replace it, or leave onnx out with --format"
+        if named:
+            unknown, wrong = named.groups()
+            advice = NEAREST.get(unknown or wrong, advice)
+            reason = layers_with(traced, [unknown]) if unknown else reason
         raise ExportError(
             f"onnx export of '{traced.model.name}'",
             expected="a model whose ops tf2onnx knows",

@@ -15,6 +15,7 @@ from tf2onnx import graph as onnx_graph
 from tf2onnx import optimizer, tf_loader, tfonnx
 
 from xorexport.errors import ExportError, brief
+from xorexport.exporters.onnx_handlers import HANDLERS
 from xorexport.tracing.freezing import Frozen
 from xorexport.tracing.trace import Traced
 
@@ -120,6 +121,7 @@ def _converted(
             tensors_to_rename=renamed,
             continue_on_error=True,
             const_node_values=contents,
+            custom_op_handlers=HANDLERS,
         )
         converted = optimizer.optimize_graph(converted, catch_errors=not in_place, optimizers=OPTIMIZERS)
         model: onnx.ModelProto = converted.make_model("")

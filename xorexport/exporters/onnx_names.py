@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import onnx
 
-from xorexport.exporters.onnx_order import bodies, put_in_order, used_by
+from xorexport.network.interface import HALF
+from xorexport.onnx_order import bodies, put_in_order, used_by
 
 SCOPE = re.compile(r"^[^/]+/(?=.)")
 """The outermost name scope, which is the model itself."""
@@ -122,7 +123,7 @@ def _constant_names(graph: Any, model: keras.Model, external: Mapping[str, Any])
     paths: dict[Any, list[str]] = {}
     for variable in model.variables:
         if not any(variable.value is kept for kept in external.values()):
-            paths.setdefault(_content(np.asarray(variable.value)), []).append(variable.path.removeprefix(scope))
+            paths.setdefault(_content(_single(variable.value)), []).append(variable.path.removeprefix(scope))
     own = {id(variable.value): variable.path.removeprefix(scope) for variable in model.variables}
     names = {}
     for number, tensor in enumerate(graph.initializer, start=1):
@@ -132,6 +133,12 @@ def _constant_names(graph: Any, model: keras.Model, external: Mapping[str, Any])
         known = paths.get(_content(onnx.numpy_helper.to_array(tensor)))
         names[tensor.name] = known.pop(0) if known else f"constant_{number}"
     return names
+
+
+def _single(value: Any) -> np.ndarray:
+    """A variable's value as the graph has it: half precision is float32 there."""
+    array = np.asarray(value)
+    return array.astype(np.float32) if array.dtype.name in HALF else array
 
 
 def _content(array: np.ndarray) -> tuple[str, tuple[int, ...], bytes]:

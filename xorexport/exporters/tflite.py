@@ -14,7 +14,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from xorexport.errors import ExportError
-from xorexport.exporters.base import Calibration, Exporter, ExportOptions, with_fixed_sizes
+from xorexport.exporters.base import Calibration, Exporter, ExportOptions, in_float32, or_in_float32, with_fixed_sizes
 from xorexport.exporters.tflite_ops import SUBSTITUTES
 from xorexport.network.policy import policy_of
 from xorexport.quiet import quiet
@@ -24,6 +24,8 @@ from xorexport.tracing.plans import Plan
 from xorexport.tracing.trace import Traced
 
 LARGEST_FILE = 1 << 31
+UNNAMED = ("Case", "Empty", "StatelessCase")
+"""Op types at which the converter gives up without naming them."""
 
 
 class TFLiteExporter(Exporter):
@@ -38,9 +40,9 @@ class TFLiteExporter(Exporter):
         if any(op.startswith("TensorList") for op in traced.op_types):
             plan = replace(plan, stand_ins=(*plan.stand_ins, "rnn"))
         plan = replace(plan, substitutes={op: SUBSTITUTES[op] for op in SUBSTITUTES if op in traced.op_types})
-        if policy := policy_of(traced.model):
-            plan = plan.noted(f"computes in float32; the model's policy is {policy}", float32=True)
-        yield from with_fixed_sizes(plan, traced)
+        if policy_of(traced.model):
+            plan = in_float32(plan, traced)
+        yield from or_in_float32(with_fixed_sizes(plan, traced), traced)
 
     def _write(self, traced: Traced, options: ExportOptions, path: Path) -> dict[str, str]:
         _check_size(traced)
@@ -174,12 +176,13 @@ def _refusal(traced: Traced, text: str) -> ExportError:
     """What the converter says of the ops at fault, without the places in Python that it adds."""
     missing = re.findall(r"^(?:TF Select|Custom) ops: (.+)$", text, re.MULTILINE)
     ops = [op.strip() for line in missing for op in line.split(",")]
+    ops = ops or [op for op in UNNAMED if op in traced.op_types]
     if ops:
         found = f"ops that have none: {layers_with(traced, ops)}"
     else:
         cause = re.search(r"error: (.+)$", text, re.MULTILINE)
         found = cause.group(1) if cause else next(iter(text.splitlines()), "an error without a message")
-    advice = next((NEAREST[op] for op in ops if op in NEAREST), "replace the layer, or leave tflite out with --format")
+    advice = next((NEAREST[op] for op in ops if op in NEAREST), "replace it, or leave tflite out with --format")
     return ExportError(
         f"tflite export of '{traced.model.name}'",
         expected="a model whose ops all have built-in TFLite counterparts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import keras
 
 OTHER_FLOATS = ("float16", "bfloat16", "float64")
@@ -19,7 +21,12 @@ def policy_of(model: keras.Model) -> str:
     return ", ".join(sorted(policies))
 
 
-def unit_roundoff(model: keras.Model) -> float:
-    """Half the distance from 1 to the next number, in the coarsest float dtype that a layer computes in."""
+def unit_roundoff(model: keras.Model, others: Iterable[str] = ()) -> float:
+    """Half the distance from 1 to the next number, in the coarsest float dtype that a layer computes in.
+
+    Args:
+        others: dtypes that are used besides.
+    """
     roundoff = {"bfloat16": 2.0**-8, "float16": 2.0**-11}
-    return max(roundoff.get(layer.compute_dtype or "float32", SINGLE) for layer in model._flatten_layers())
+    dtypes = (*(layer.compute_dtype or "float32" for layer in model._flatten_layers()), *others)
+    return max(roundoff.get(dtype, SINGLE) for dtype in dtypes)

@@ -15,10 +15,13 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from xorexport.errors import ExportError, XorexportError
+from xorexport.onnx_order import bodies, put_in_order
 from xorexport.quantization import Sample, Share, check_precision, failed, required_samples
 from xorexport.quiet import quiet
 from xorexport.spec import Precision
 
+RUNTIME_DOMAIN = "com.microsoft"
+"""Of the ops that ONNX Runtime has beside ONNX' own."""
 PRECISIONS = (Precision.FLOAT16, Precision.INT8, Precision.INT8_DYNAMIC)
 
 
@@ -84,6 +87,12 @@ def quantized_share(before: bytes, after: bytes) -> Share:
     )
 
 
+def engine_remark(model: onnx.ModelProto) -> str:
+    """Which engine alone runs a model with ops of its own, or empty where all ops are ONNX'."""
+    own = sorted({node.op_type for part in _graphs(model.graph) for node in part.node if node.domain == RUNTIME_DOMAIN})
+    return f"runs in ONNX Runtime alone, which has the op{'s' if len(own) > 1 else ''} {', '.join(own)}" if own else ""
+
+
 class SampleReader:
     """What onnxruntime reads samples from: `get_next` until there is none."""
 
@@ -132,68 +141,21 @@ def _tidy(model: onnx.ModelProto, float_model: onnx.ModelProto) -> None:
     graph.name, graph.doc_string, model.doc_string = float_model.graph.name, "", ""
     del model.metadata_props[:]
     model.metadata_props.extend(float_model.metadata_props)
+    # onnxruntime appends the casts that it adds, and loads such files all the same; ONNX does not allow them.
+    put_in_order(graph)
     for part in _graphs(graph):
         del part.value_info[:]
-        sort_nodes(part)
     used = {node.domain for part in _graphs(graph) for node in part.node}
     for entry in [entry for entry in model.opset_import if entry.domain not in used]:
         model.opset_import.remove(entry)
 
 
-def sort_nodes(graph: onnx.GraphProto) -> None:
-    """Put each node behind those whose results it reads, and leave the order alone otherwise.
-
-    onnxruntime appends the casts that it adds, and its own sort does not know what the body of a loop reads; it
-    loads such files all the same, but ONNX does not allow them.
-
-    Raises:
-        ExportError: nodes read each other's results.
-    """
-    waiting = list(graph.node)
-    missing = {name for node in waiting for name in node.output if name}
-    ordered: list[onnx.NodeProto] = []
-    while waiting:
-        blocked = []
-        for node in waiting:
-            if missing.isdisjoint(_reads(node)):
-                ordered.append(node)
-                missing.difference_update(node.output)
-            else:
-                blocked.append(node)
-        if len(blocked) == len(waiting):
-            raise ExportError(
-                f"onnx graph '{graph.name}'",
-                expected="nodes that can be put in order",
-                found=f"'{blocked[0].name}', which waits for a result that never comes",
-                remedy="leave this precision out",
-            )
-        waiting = blocked
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
-    del graph.node[:]
-    graph.node.extend(copies)
-
-
-def _reads(node: onnx.NodeProto) -> set[str]:
-    """Names of what a node reads, and what its bodies read from around them."""
-    names = set(node.input)
-    for part in _bodies(node):
-        own = {value.name for value in (*part.input, *part.initializer)}
-        own.update(name for inner in part.node for name in inner.output)
-        inside = {name for inner in part.node for name in _reads(inner)} | {value.name for value in part.output}
-        names |= inside - own
-    return names
-
-
-def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs) if graph.node]
-
-
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and the bodies in it, at any depth; bodies first, since sorting a graph copies its nodes."""
-    for node in graph.node:
-        for part in _bodies(node):
-            yield from _graphs(part)
+    """A graph and the bodies in it, at any depth."""
     yield graph
+    for node in graph.node:
+        for part in bodies(node):
+            yield from _graphs(part)
 
 
 def _check_interface(subject: str, model: onnx.ModelProto, float_model: onnx.ModelProto) -> None:

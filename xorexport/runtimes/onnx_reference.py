@@ -12,6 +12,7 @@ import onnx.version_converter
 from onnx.reference import ReferenceEvaluator
 
 from xorexport.errors import EngineUnavailableError, brief
+from xorexport.onnx_order import bodies
 from xorexport.readers.onnx import graph_inputs, tensor_spec
 from xorexport.runtimes.base import Runtime, Session
 from xorexport.runtimes.onnx_reference_ops import NEW_OPS
@@ -34,6 +35,7 @@ class OnnxReference(Runtime):
         if any(node.op_type in QUANTIZED for node in model.graph.node):
             # Below this opset the evaluator does not have them; what they compute is the same.
             model = onnx.version_converter.convert_version(model, max(QUANTIZED_OPSET, model.opset_import[0].version))
+        name_unused(model.graph)
         try:
             evaluator = ReferenceEvaluator(model, new_ops=NEW_OPS)
         except OWN_ERRORS as error:
@@ -63,6 +65,14 @@ class OnnxReferenceSession(Session):
         except OWN_ERRORS as error:
             raise _lacks(self._artifact, error) from error
         return dict(zip(self._evaluator.output_names, map(np.asarray, results), strict=True))
+
+
+def name_unused(graph: onnx.GraphProto) -> None:
+    """Name outputs that have none: the evaluator keeps them under no name, and takes them for inputs left out."""
+    for node in graph.node:
+        node.output[:] = [name or f"{node.output[0]} unused {number}" for number, name in enumerate(node.output)]
+        for body in bodies(node):
+            name_unused(body)
 
 
 def _lacks(artifact: Artifact, error: Exception) -> EngineUnavailableError:

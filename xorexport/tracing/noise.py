@@ -82,7 +82,7 @@ LIMIT = 100
 
 def tolerances(traced: Traced, samples: SampleSet) -> dict[str, Tolerance]:
     """A tolerance for each output of float32 artifacts: `BASE`, or more where the model is less certain than that."""
-    roundoff = unit_roundoff(traced.model)
+    roundoff = unit_roundoff(traced.model, traced.dtypes)
     if roundoff > SINGLE:
         half = Tolerance(rtol=HALF_UNITS * roundoff, atol=HALF_UNITS * roundoff)
         return {spec.name: half for spec in traced.signature.outputs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from keras import tree
 from xorexport.errors import ModelError, XorexportError, brief
 from xorexport.network.interface import HALF, Interface, interface_of
 from xorexport.network.signature import call, output_layers, output_specs
-from xorexport.spec import Signature
+from xorexport.spec import Signature, TensorSpec
 from xorexport.tracing.freezing import Frozen, frozen
 from xorexport.tracing.plans import PLAIN, Plan
 
@@ -55,6 +55,11 @@ class Traced:
         """How many ops of each type the graph has, functions included."""
         return Counter(node.op for node in self.nodes())
 
+    @cached_property
+    def dtypes(self) -> set[str]:
+        """The dtypes that casts in the graph lead to, those of layers' policies and of `keras.ops.cast` among them."""
+        return {tf.as_dtype(node.attr["DstT"].type).name for node in self.nodes() if node.op == "Cast"}
+
     def nodes(self) -> Iterator[Any]:
         """Every node of the graph and its functions, as TensorFlow traced them."""
         graph = self.concrete.graph.as_graph_def()
@@ -88,6 +93,7 @@ def trace(model: keras.Model, interface: Interface | None = None, plan: Plan = P
     def run(*tensors: Any) -> dict[str, Any]:
         structure = call(model, interface, tensors)
         outputs[:] = output_specs(interface, layers, structure)
+        _refuse_complex(model, layers, outputs)
         # Through identities: an output may be an input, or another output.
         flat = [tf.identity(_plain(tensor)) for tensor in tree.flatten(structure)]
         return {spec.name: tensor for spec, tensor in zip(outputs, flat, strict=True)}
@@ -110,6 +116,18 @@ def trace(model: keras.Model, interface: Interface | None = None, plan: Plan = P
             remedy=_remedy(interface),
         ) from error
     return Traced(model, interface, Signature(inputs=inputs, outputs=tuple(outputs)), function, concrete, plan)
+
+
+def _refuse_complex(model: keras.Model, layers: Sequence[str], outputs: Sequence[TensorSpec]) -> None:
+    for number, spec in enumerate(outputs):
+        if spec.dtype.startswith("complex"):
+            maker = f" of layer '{layers[number]}'" if number < len(layers) else ""
+            raise ModelError(
+                f"model '{model.name}', output '{spec.name}'{maker}",
+                expected="real numbers, since no format but SavedModel can hold complex ones",
+                found=spec.dtype,
+                remedy="return keras.ops.real and keras.ops.imag of it as two outputs",
+            )
 
 
 def _remedy(interface: Interface) -> str:

@@ -10,6 +10,7 @@ from zoo.models import (  # noqa: F401
     examples_sequences,
     examples_tables,
     hub,
+    keras_ops,
     names,
     normalization,
     operations,

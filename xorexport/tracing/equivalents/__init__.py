@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from xorexport.tracing.equivalents import elementwise, images, integers, resizing, spectra, tables, volumes
+from xorexport.tracing.equivalents import axes, elementwise, images, integers, resizing, spectra, tables, volumes
 from xorexport.tracing.substitution import Substitute
 
 EQUIVALENTS: dict[str, Substitute] = {
+    "Abs": integers.absolute,
     "Acos": elementwise.acos,
     "Acosh": elementwise.acosh,
     "Asin": elementwise.asin,
@@ -16,13 +17,16 @@ EQUIVALENTS: dict[str, Substitute] = {
     "BatchToSpaceND": volumes.batch_to_space,
     "BitwiseAnd": integers.bitwise_and,
     "BitwiseOr": integers.bitwise_or,
+    "BroadcastArgs": axes.broadcast_shape,
     "Bucketize": integers.bucketize,
     "ComplexAbs": spectra.magnitude,
     "Conj": spectra.conjugate,
     "Conv2DBackpropInput": volumes.dilated_transpose,
     "Cosh": elementwise.cosh,
+    "Cross": axes.cross,
     "Cumprod": integers.cumulative_product,
     "DenseBincount": integers.dense_bincount,
+    "Equal": elementwise.equal,
     "Erf": elementwise.erf,
     "Erfc": elementwise.erfc,
     "Erfinv": elementwise.erfinv,
@@ -30,16 +34,24 @@ EQUIVALENTS: dict[str, Substitute] = {
     "ExtractImagePatches": images.extract_patches,
     "FFT": spectra.fft,
     "FFT2D": spectra.fft_2d,
+    "FloorDiv": integers.floor_divide,
     "IFFT": spectra.ifft,
     "IFFT2D": spectra.ifft_2d,
+    "HSVToRGB": elementwise.hsv_to_rgb,
     "Imag": spectra.imaginary,
     "ImageProjectiveTransformV3": images.project,
+    "InTopKV2": integers.in_top_k,
+    "Invert": integers.invert,
     "IRFFT": spectra.irfft,
+    "IsInf": elementwise.is_inf,
     "LeftShift": integers.left_shift,
     "Log1p": elementwise.log1p,
     "LookupTableFindV2": tables.lookup,
+    "LowerBound": integers.lower_bound,
+    "MatrixDiagPartV3": axes.diagonal,
     "MaxPool3D": volumes.max_pool_3d,
     "Ndtri": elementwise.ndtri,
+    "OneHot": integers.one_hot,
     "Real": spectra.real,
     "ResizeArea": resizing.area,
     "ResizeBicubic": resizing.bicubic,
@@ -47,9 +59,14 @@ EQUIVALENTS: dict[str, Substitute] = {
     "ResizeNearestNeighbor": resizing.nearest,
     "RFFT": spectra.rfft,
     "RGBToHSV": elementwise.rgb_to_hsv,
+    "Roll": axes.roll,
     "ScaleAndTranslate": resizing.scale_and_translate,
+    "Sign": integers.sign,
     "Sinh": elementwise.sinh,
     "SpaceToBatchND": volumes.space_to_batch,
+    "Tan": elementwise.tan,
+    "UpperBound": integers.upper_bound,
+    "XlaDynamicUpdateSlice": axes.update_slice,
     "Xlogy": elementwise.xlogy,
 }
 """By op type. A format's exporter names those that it takes."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from xorexport.tracing.equivalents.attributes import constant
+
 Inputs = Sequence[Any]
 Attributes = Mapping[str, Any]
 
@@ -28,6 +30,31 @@ ERF_DENOMINATOR = (
     -7.37332916720468e-03,
     -1.42647390514189e-02,
 )
+
+# erfc(x) x exp(x^2) in terms of 1 / x^2, from 1 to 2 and beyond (S. L. Moshier, Cephes, ndtrf.c, `erfcf`).
+ERFC_NEAR = (
+    2.326819970068386e-2,
+    -1.387039388740657e-1,
+    3.687424674597105e-1,
+    -5.824733027278666e-1,
+    6.210004621745983e-1,
+    -4.944515323274145e-1,
+    3.404879937665872e-1,
+    -2.741127028184656e-1,
+    5.638259427386472e-1,
+)
+ERFC_FAR = (
+    -1.047766399936249e1,
+    1.297719955372516e1,
+    -7.495518717768503e0,
+    2.921019019210786e0,
+    -1.015265279202700e0,
+    4.218463358204948e-1,
+    -2.820767439740514e-1,
+    5.641895067754075e-1,
+)
+ERFC_END = 10.0
+"""From here on, it is less than the smallest float32."""
 
 # The normal distribution's quantile function, as Cephes, Eigen and so TensorFlow have it (S. L. Moshier, Cephes,
 # ndtri.c): in the middle, and in terms of 1 / sqrt(-2 log p) for p below exp(-2), near and far out.
@@ -124,8 +151,18 @@ def erf(inputs: Inputs, attributes: Attributes) -> Any:
 
 
 def erfc(inputs: Inputs, attributes: Attributes) -> Any:
-    """1 - erf: right to 1e-7 absolutely."""
-    return 1.0 - tf.math.erf(inputs[0])
+    """1 - erf(x) near zero, exp(-x^2) P(1 / x^2) / x further out, where the rest would be lost in the 1."""
+    x = tf.abs(inputs[0])
+    far = tf.clip_by_value(x, 1.0, ERFC_END)
+    # The square of a number of few digits is exact; the rest of it is small.
+    coarse = tf.floor(64.0 * far) / 64.0
+    bell = tf.exp(-coarse * coarse) * tf.exp((coarse - far) * (coarse + far))
+    inverse = 1.0 / far
+    square = inverse * inverse
+    series = tf.where(far < 2.0, _polynomial(ERFC_NEAR, square), _polynomial(ERFC_FAR, square))
+    tail = tf.where(x > ERFC_END, tf.zeros_like(x), bell * inverse * series)
+    tail = tf.where(inputs[0] < 0.0, 2.0 - tail, tail)
+    return tf.where(x < 1.0, 1.0 - erf(inputs, attributes), tail)
 
 
 def erfinv(inputs: Inputs, attributes: Attributes) -> Any:
@@ -189,9 +226,9 @@ def asinh(inputs: Inputs, attributes: Attributes) -> Any:
 
 
 def acosh(inputs: Inputs, attributes: Attributes) -> Any:
-    """log(x + sqrt((x - 1) (x + 1))), through log1p of x - 1."""
+    """log(x + sqrt(x - 1) sqrt(x + 1)), through log1p of x - 1; under one root, far below 1, it would be a number."""
     t = inputs[0] - 1.0
-    near = log1p([t + tf.sqrt(t * (tf.minimum(t, LARGE) + 2.0))], attributes)
+    near = log1p([t + tf.sqrt(t) * tf.sqrt(tf.minimum(t, LARGE) + 2.0)], attributes)
     return tf.where(t > LARGE, _log_of_twice(inputs[0]), near)
 
 
@@ -203,6 +240,26 @@ def atanh(inputs: Inputs, attributes: Attributes) -> Any:
     """log1p(2 x / (1 - x)) / 2."""
     x = tf.abs(inputs[0])
     return tf.sign(inputs[0]) * 0.5 * log1p([2.0 * x / (1.0 - x)], attributes)
+
+
+def tan(inputs: Inputs, attributes: Attributes) -> Any:
+    """sin(x) / cos(x)."""
+    return tf.sin(inputs[0]) / tf.cos(inputs[0])
+
+
+def is_inf(inputs: Inputs, attributes: Attributes) -> Any:
+    """Not zero after it is taken from itself, though equal to itself: TFLite's converter has no infinite constants."""
+    x = inputs[0]
+    return tf.not_equal(x - x, 0.0) & tf.equal(x, x)
+
+
+def equal(inputs: Inputs, attributes: Attributes) -> Any:
+    """A comparison with an infinite constant, of `is_inf` and the sign; any other is left alone."""
+    for x, other in (inputs, inputs[::-1]):
+        limit = constant(other) if x.dtype.is_floating else None
+        if limit is not None and np.ndim(limit) == 0 and np.isinf(limit):
+            return is_inf([x], attributes) & (x > 0.0 if limit > 0 else x < 0.0)
+    return None
 
 
 def atan(inputs: Inputs, attributes: Attributes) -> Any:
@@ -244,6 +301,15 @@ def rgb_to_hsv(inputs: Inputs, attributes: Attributes) -> Any:
     )
     hue = tf.where(spread > 0.0, hue, zeros)
     return tf.stack([tf.where(hue < 0.0, hue + 1.0, hue), saturation, value], axis=-1)
+
+
+def hsv_to_rgb(inputs: Inputs, attributes: Attributes) -> Any:
+    """The inverse, as TensorFlow's kernel defines it."""
+    hue, saturation, value = tf.unstack(inputs[0], axis=-1)
+    hue = 6.0 * hue
+    distances = (tf.abs(hue - 3.0) - 1.0, 2.0 - tf.abs(hue - 2.0), 2.0 - tf.abs(hue - 4.0))
+    shares = (tf.clip_by_value(distance, 0.0, 1.0) for distance in distances)
+    return tf.stack([(1.0 - saturation + saturation * share) * value for share in shares], axis=-1)
 
 
 def _ratio(coefficients: tuple[Sequence[float], Sequence[float]], x: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from xorexport.tracing.equivalents.attributes import constant, flag
+from xorexport.tracing.equivalents.attributes import constant, dtype, flag, integer
 
 HALF_BITS = 16
 HALF = 1 << HALF_BITS
@@ -22,6 +22,60 @@ def sign_bit(x: Any) -> Any:
     zero = tf.equal(x, 0.0)
     inverse = 1.0 / tf.where(zero, x, tf.ones_like(x))
     return (x < 0.0) | (zero & (inverse < 0.0))
+
+
+def floor_divide(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """The quotient towards zero, and 1 less where that was above the real one; floats are left alone."""
+    x, y = inputs
+    if not x.dtype.is_integer:
+        return None
+    quotient = tf.truncatediv(x, y)
+    rest = x - quotient * y
+    above = tf.not_equal(rest, 0) & tf.not_equal(rest < 0, y < 0)
+    return quotient - tf.cast(above, x.dtype)
+
+
+def absolute(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """The larger of x and -x, for int64 alone."""
+    return tf.maximum(inputs[0], -inputs[0]) if inputs[0].dtype == tf.int64 else None
+
+
+def sign(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """Whether x is above zero less whether it is below, for int64 alone."""
+    x = inputs[0]
+    return tf.cast(x > 0, x.dtype) - tf.cast(x < 0, x.dtype) if x.dtype == tf.int64 else None
+
+
+def invert(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """-1 - x, which has all bits the other way round; for signed numbers."""
+    return -1 - inputs[0] if inputs[0].dtype in (tf.int32, tf.int64) else None
+
+
+def one_hot(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """A comparison with every class; float32 is left alone."""
+    indices, depth, on, off = inputs
+    classes = constant(depth)
+    if on.dtype == tf.float32 or classes is None:
+        return None
+    axis = integer(attributes, "axis")
+    every = tf.range(int(classes), dtype=indices.dtype)
+    behind = 0 if axis < 0 else len(indices.shape) - axis
+    hot = tf.equal(tf.expand_dims(indices, axis), tf.reshape(every, [-1, *[1] * behind]))
+    if on.dtype == tf.bool:  # ONNX Runtime has no `Where` of these
+        return (hot & on) | (tf.logical_not(hot) & off)
+    return tf.where(hot, on, off)
+
+
+def in_top_k(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """Whether fewer than k classes are above the target, which has to be a finite number's."""
+    predictions, targets, k = inputs
+    classes = tf.range(predictions.shape[1], dtype=targets.dtype) if predictions.shape[1] is not None else None
+    if classes is None:
+        return None
+    hot = tf.equal(tf.expand_dims(targets, 1), classes)
+    own = tf.reduce_sum(tf.where(hot, predictions, tf.zeros_like(predictions)), axis=1)
+    above = tf.reduce_sum(tf.cast(predictions > tf.expand_dims(own, 1), k.dtype), axis=1)
+    return (above < k) & tf.reduce_any(hot, axis=1) & tf.reduce_all(tf.math.is_finite(predictions), axis=1)
 
 
 def bitwise_and(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
@@ -87,6 +141,22 @@ def bucketize(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
     boundaries = tf.constant([float(value) for value in attributes["boundaries"].list.f], x.dtype)
     below = tf.expand_dims(x, -1) < boundaries
     return tf.reduce_sum(tf.cast(tf.logical_not(below), tf.int32), axis=-1)
+
+
+def lower_bound(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """How many of a sorted row are below each value of the same row."""
+    return _counted(inputs, attributes, tf.less)
+
+
+def upper_bound(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:
+    """The same, with those that are equal."""
+    return _counted(inputs, attributes, tf.less_equal)
+
+
+def _counted(inputs: Sequence[Any], attributes: Mapping[str, Any], compare: Any) -> Any:
+    ordered, values = inputs
+    smaller = compare(tf.expand_dims(ordered, 1), tf.expand_dims(values, 2))
+    return tf.reduce_sum(tf.cast(smaller, dtype(attributes, "out_type")), axis=-1)
 
 
 def cumulative_product(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Any:

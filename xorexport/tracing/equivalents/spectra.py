@@ -17,6 +17,8 @@ from xorexport.tracing.equivalents.attributes import constant
 Inputs = Sequence[Any]
 Attributes = Mapping[str, Any]
 Parts = tuple[Any, Any]
+MOVES = ("Pad", "Reshape", "StridedSlice", "Transpose")
+"""Op types that put numbers elsewhere, whatever they are, and zeros where none are."""
 
 
 def rfft(inputs: Inputs, attributes: Attributes) -> Any:
@@ -138,8 +140,19 @@ def _fitted(x: Any, size: int) -> Any:
 
 
 def _parts(x: Any) -> Parts | None:
-    """Real and imaginary part of a tensor that was put together of them."""
-    if x.op.type != "Complex":
+    """Real and imaginary part of a tensor that was put together of them, and moved around since."""
+    if x.op.type == "Complex":
+        first, second = x.op.inputs
+        return first, second
+    if x.op.type not in MOVES:
         return None
-    first, second = x.op.inputs
-    return first, second
+    parts = _parts(x.op.inputs[0])
+    return None if parts is None else (_moved(x.op, parts[0]), _moved(x.op, parts[1]))
+
+
+def _moved(op: Any, part: Any) -> Any:
+    """What an op makes of a part in place of the whole."""
+    definition = op.op_def
+    arguments = {argument.name: tensor for argument, tensor in zip(definition.input_arg, op.inputs, strict=True)}
+    options = {option.name: op.get_attr(option.name) for option in definition.attr if option.type != "type"}
+    return getattr(tf.raw_ops, op.type)(**arguments | {definition.input_arg[0].name: part} | options)
