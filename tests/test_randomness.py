@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 from xorexport.errors import ModelError
-from xorexport.tracing.randomness import check_repeatable, run
+from xorexport.tracing.randomness import check_repeatable, check_rows, run
 from xorexport.tracing.trace import trace
 
 X = np.random.default_rng(9).uniform(-1, 1, (5, 3)).astype(np.float32)
@@ -101,6 +101,19 @@ def test_a_variable_that_changes_is_put_back():
     with pytest.raises(ModelError, match="found layer 'counter', which keeps 'calls'"):
         check_repeatable(traced, {"x": X})
     assert layer.calls.numpy() == 40
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_rows_that_are_summed_up_are_refused_whatever_their_dtype(dtype):
+    x = keras.Input((3,), name="x", dtype=dtype)
+    rows = np.arange(15).reshape(5, 3).astype(dtype)
+    for mixing, together in ((True, np.cumsum(rows, axis=0)), (False, np.cumsum(rows, axis=1))):
+        traced = trace(keras.Model(x, {"total": ops.cumsum(x, axis=0 if mixing else 1)}))
+        if mixing:
+            with pytest.raises(ModelError, match="'total'.*found another one for the last row alone"):
+                check_rows(traced, {"x": rows}, {"total": together})
+        else:
+            check_rows(traced, {"x": rows}, {"total": together})
 
 
 def test_a_model_that_fails_on_the_rows_says_so_without_a_stack():

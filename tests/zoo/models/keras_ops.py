@@ -172,7 +172,7 @@ REFUSED = (
     ("adaptive_average_pool adaptive_max_pool", {"keras": UNREADABLE}),
     ("adaptive_average_pool_1d adaptive_max_pool_1d", {"keras": UNREADABLE}),
     ("adaptive_average_pool_3d", {"keras": UNREADABLE}),
-    ("fori_loop while_loop", {"keras": "Loop was created by passing non-serializable argument values"}),
+    ("fori_loop while_loop", {"keras": "Loop', which takes arguments and has no get_config"}),
     ("map vectorized_map", {"keras": CODE}),
     ("scan", {"keras": CODE, "onnx": "TensorListReserve"}),
     ("switch", {"keras": CODE, "tflite": "StatelessCase in operation 'switch'", "onnx": "_SwitchN"}),
