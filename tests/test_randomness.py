@@ -110,7 +110,7 @@ def test_rows_that_are_summed_up_are_refused_whatever_their_dtype(dtype):
     for mixing, together in ((True, np.cumsum(rows, axis=0)), (False, np.cumsum(rows, axis=1))):
         traced = trace(keras.Model(x, {"total": ops.cumsum(x, axis=0 if mixing else 1)}))
         if mixing:
-            with pytest.raises(ModelError, match="'total'.*found another one for the last row alone"):
+            with pytest.raises(ModelError, match=r"'total'.*found another one for the last row alone"):
                 check_rows(traced, {"x": rows}, {"total": together})
         else:
             check_rows(traced, {"x": rows}, {"total": together})
